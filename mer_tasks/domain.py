@@ -1,0 +1,83 @@
+"""The nouns of the road: frozen types without input or output."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class InputError(Exception):
+    """Something a person gave is wrong. The message is one line: the input, the rule, the remedy."""
+
+
+class Mood(StrEnum):
+    """The four moods: the quadrants of Russell's valence-arousal plane (1980)."""
+
+    SAD = "sad"
+    HAPPY = "happy"
+    ENERGETIC = "energetic"
+    CALM = "calm"
+
+
+MOODS: tuple[str, ...] = tuple(Mood)
+
+SPOTIFY_FEATURES: tuple[str, ...] = (
+    "danceability",
+    "energy",
+    "key",
+    "loudness",
+    "speechiness",
+    "acousticness",
+    "instrumentalness",
+    "liveness",
+    "valence",
+    "tempo",
+    "time_signature",
+)
+"""Spotify's eleven audio features, as its Web API's `audio-features` object names them."""
+
+
+SAMPLE_COLLECTION = "sample"
+"""The collection of the project's own synthetic songs."""
+
+
+class LabelKind(StrEnum):
+    """Who says a song's mood; a person outranks a file, a file outranks charts."""
+
+    PERSON = "person"
+    FILE = "file"
+    CHART = "chart"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A song, and where its audio is: `path` a local file, `url` an address; both may be absent."""
+
+    track_id: str
+    title: str
+    artist: str
+    path: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The seconds of a song that models hear, stored by the SHA-256 of its bytes.
+
+    `start_s` and `duration_s` in seconds, `sr` in Hz, `loudness_lufs` integrated loudness
+    after ITU-R BS.1770-4 in LUFS.
+    """
+
+    sha256: str
+    start_s: float
+    duration_s: float
+    sr: int
+    channels: int
+    loudness_lufs: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOutcome:
+    """What came of one attempt to cut a track's clip: a clip, or the reason there is none."""
+
+    track_id: str
+    clip: Clip | None = None
+    reason: str | None = None

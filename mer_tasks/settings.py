@@ -1,0 +1,257 @@
+"""What a person may set: `params.yaml` for the work, `MER_*` variables for the machine."""
+
+import difflib
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mer_tasks.domain import InputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+ModelName = Literal["logistic_regression", "neural_network", "resnet18"]
+Block = Literal["mfcc", "centroid", "cens", "mel"]
+
+
+class Section(BaseModel):
+    """A part of `params.yaml`: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Clips(Section):
+    """How a clip is cut from a song."""
+
+    start_fraction: Share
+    duration_s: PositiveFloat
+    min_duration_s: PositiveFloat
+    bitrate_kbps: Positive
+
+
+class Snapshot(Section):
+    """Which songs a data set is made of, as the catalog knew them on which day."""
+
+    collections: Annotated[tuple[str, ...], Field(min_length=1)]
+    as_of: date | Literal["latest"]
+    needs: tuple[Literal["clip", "spotify"], ...]
+
+
+class Quality(Section):
+    """When a data set is good enough to train on."""
+
+    min_songs_per_mood: Positive
+    max_mood_ratio: PositiveFloat
+    clip_tolerance_s: PositiveFloat
+    clip_length_mostly: Share
+    max_left_out_share: Share
+
+
+class Features(Section):
+    """How audio becomes numbers; the names are librosa's."""
+
+    sr: Positive
+    n_fft: Positive
+    hop_length: Positive
+    n_mfcc: Positive
+    n_chroma: Positive
+    n_mels: Positive
+    stack: Annotated[tuple[Block, ...], Field(min_length=1)]
+    mel: Literal["db", "power"]
+    scale: Literal["block", "row", "none"]
+
+
+class Evaluation(Section):
+    """How models are scored."""
+
+    protocol: Literal["grouped", "paper"]
+    folds: Annotated[int, Field(ge=2)]
+    holdout_share: Annotated[float, Field(ge=0, lt=1)]
+    holdout_per_mood: Positive
+    seed: int
+    bootstrap: Positive
+
+
+class Train(Section):
+    """Which models are trained, and on which features the tabular ones."""
+
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1)]
+    tabular: Literal["auto", "spotify", "summary"]
+
+
+class LogisticRegression(Section):
+    """Multinomial logistic regression on standardised features."""
+
+    C: PositiveFloat
+    max_iter: Positive
+
+
+class TorchTraining(Section):
+    """The schedule of a torch model: StepLR multiplies `lr` by `gamma` every `step_size` epochs."""
+
+    lr: PositiveFloat
+    epochs: Positive
+    batch_size: Positive
+    step_size: Positive
+    gamma: PositiveFloat
+
+
+class NeuralNetwork(TorchTraining):
+    """A multilayer perceptron trained with Adamax."""
+
+    hidden: tuple[Positive, ...]
+
+
+class Resnet18(TorchTraining):
+    """A frozen ResNet-18 whose last layer is trained with SGD."""
+
+    momentum: Share
+    conv1: Literal["sum", "random"]
+    weights: str
+    kernel_size: Positive
+    stride: Positive
+    padding: Annotated[int, Field(ge=0)]
+
+
+class Registration(Section):
+    """Where finished models go in the MLflow registry."""
+
+    model_name: str
+    experiment: str
+
+
+class Promotion(Section):
+    """When a challenger takes the champion's place."""
+
+    min_gain: float
+    min_accuracy_low: Share
+
+
+class Params(Section):
+    """The whole of `params.yaml`, one section a stage and one a model."""
+
+    clips: Clips
+    snapshot: Snapshot
+    quality: Quality
+    features: Features
+    evaluation: Evaluation
+    train: Train
+    logistic_regression: LogisticRegression
+    neural_network: NeuralNetwork
+    resnet18: Resnet18
+    registration: Registration
+    promotion: Promotion
+
+
+class Machine(BaseSettings):
+    """What differs between machines, read from `MER_*` variables; paths are made absolute."""
+
+    model_config = SettingsConfigDict(env_prefix="MER_", frozen=True)
+
+    home: Path = Path("var")
+    database_url: str | None = None
+    resnet18_weights: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(gt=0)] | None = None
+    tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    smtp_url: str | None = None
+    alert_from: str = "mer@localhost"
+    alert_to: str | None = None
+
+    def model_post_init(self, _: Any) -> None:
+        """Make `home` absolute once, so that tasks may change their folder."""
+        object.__setattr__(self, "home", self.home.absolute())
+
+    @property
+    def catalog_url(self) -> str:
+        """The catalog's SQLAlchemy URL: `MER_DATABASE_URL`, or SQLite under `home`."""
+        return self.database_url or f"sqlite:///{self.home / 'catalog.db'}"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking URI: `MLFLOW_TRACKING_URI`, or SQLite under `home`."""
+        return self.tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def clip_store(self) -> Path:
+        """The folder of clips, by the SHA-256 of their bytes."""
+        return self.home / "clips"
+
+    @property
+    def feature_store(self) -> Path:
+        """The folder where each clip's features are kept once computed."""
+        return self.home / "features"
+
+    @property
+    def n_workers(self) -> int:
+        """Processes for work that is spread over cores: `MER_WORKERS`, or one a core."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+
+ONLY_TESTS_READ = {"MER_REAL_DATA"}
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        InputError: the file is missing, not YAML, or breaks a rule; names the key and the remedy.
+    """
+    if not path.is_file():
+        raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_problem(error)}") from error
+
+
+def load_machine() -> Machine:
+    """Read and check the `MER_*` variables.
+
+    Raises:
+        InputError: a variable is unknown or its value breaks a rule; names it.
+    """
+    known = {f"MER_{name.upper()}" for name in Machine.model_fields} | ONLY_TESTS_READ
+    for name in sorted(os.environ):
+        if name.startswith("MER_") and name not in known:
+            raise InputError(f"{name}: unknown variable{_closest(name, known)}")
+    try:
+        return Machine()
+    except ValidationError as error:
+        raise InputError(f"environment: {_first_problem(error, prefix='MER_')}") from error
+
+
+def _first_problem(error: ValidationError, prefix: str = "") -> str:
+    """The first broken rule in one line: the key, what is wrong, what to write instead."""
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"]]
+    name = prefix + ".".join(place).upper() if prefix else ".".join(place)
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: unknown key{_closest(place[-1], _keys_beside(place))}{more}"
+    if problem["type"] == "missing":
+        return f"{name}: missing; add it{more}"
+    return f"{name}: {problem['msg']}, not {problem['input']!r}{more}"
+
+
+def _keys_beside(place: list[str]) -> set[str]:
+    """The keys that `params.yaml` may have where `place` stands."""
+    section: Any = Params
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
+    return set(section.model_fields)
+
+
+def _closest(name: str, known: set[str]) -> str:
+    """A remedy for a misspelt name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
