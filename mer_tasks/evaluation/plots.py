@@ -1,0 +1,107 @@
+"""Pictures of how models do; each function writes one PNG."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from mer_tasks.domain import MOODS, Mood
+from mer_tasks.files import replacing
+
+COLOURS: Mapping[str, str] = {
+    Mood.SAD: "#4c72b0",
+    Mood.HAPPY: "#dd8452",
+    Mood.ENERGETIC: "#c44e52",
+    Mood.CALM: "#55a868",
+}
+QUADRANT: Mapping[str, tuple[int, int]] = {
+    Mood.HAPPY: (1, 1),
+    Mood.ENERGETIC: (-1, 1),
+    Mood.SAD: (-1, -1),
+    Mood.CALM: (1, -1),
+}
+"""Signs of valence and arousal in each mood's quadrant (Russell, "A circumplex model of affect", 1980)."""
+
+
+@contextmanager
+def _picture(path: Path, width: float, height: float) -> Iterator[Axes]:
+    figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+    try:
+        yield axes
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=110, metadata={"Software": None})
+    finally:
+        plt.close(figure)
+
+
+def confusion_matrix(path: Path, truth: Sequence[str], predicted: Sequence[str], title: str) -> None:
+    """Songs by their mood (rows) and the model's answer (columns)."""
+    with _picture(path, 5.5, 5) as axes:
+        display = ConfusionMatrixDisplay.from_predictions(
+            truth, predicted, labels=list(MOODS), cmap="Blues", colorbar=False, ax=axes
+        )
+        display.ax_.set(xlabel="model's answer", ylabel="mood")
+        axes.set_title(title, fontsize=10)
+
+
+def learning_curves(path: Path, curves: Sequence[Sequence[Mapping[str, float]]], title: str) -> None:
+    """Accuracy by epoch, learnt songs against unseen ones: a thin line a fold, a thick one their mean."""
+    with _picture(path, 7, 4.2) as axes:
+        for column, colour, label in (
+            ("train_accuracy", "#4c72b0", "songs it learns from"),
+            ("valid_accuracy", "#c44e52", "songs of the fold it is scored on"),
+        ):
+            values = np.array([[row[column] for row in curve] for curve in curves])
+            epochs = np.arange(1, values.shape[1] + 1)
+            axes.plot(epochs, values.T, color=colour, alpha=0.25, linewidth=0.8)
+            axes.plot(epochs, values.mean(axis=0), color=colour, linewidth=2, label=label)
+        axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
+        axes.set_title(title, fontsize=10)
+        axes.legend(loc="lower right")
+        axes.grid(alpha=0.3)
+
+
+def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
+    """Each song where its probabilities put it on the valence-arousal plane, coloured by its mood."""
+    probabilities = predictions[list(MOODS)].to_numpy()
+    points = probabilities @ np.array([QUADRANT[mood] for mood in MOODS], dtype=float)
+    with _picture(path, 6, 5.6) as axes:
+        for mood in MOODS:
+            here = predictions["mood"].to_numpy() == mood
+            axes.scatter(*points[here].T, s=22, color=COLOURS[mood], alpha=0.75, label=mood)
+            x, y = QUADRANT[mood]
+            axes.text(
+                0.97 * x, 1.0 * y, mood, ha="right" if x > 0 else "left", va="center", color=COLOURS[mood]
+            )
+        axes.axhline(0, color="grey", linewidth=0.7)
+        axes.axvline(0, color="grey", linewidth=0.7)
+        axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xlabel="valence", ylabel="arousal")
+        axes.set_title(title, fontsize=10)
+        axes.legend(title="mood", loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def comparison(path: Path, models: Sequence[Mapping[str, Any]], title: str) -> None:
+    """A dot a model at its accuracy with the 95 % interval, best on top."""
+    with _picture(path, 7.5, 1.4 + 0.6 * len(models)) as axes:
+        for row, model in enumerate(reversed(models)):
+            axes.plot(
+                [model["accuracy_low"], model["accuracy_high"]], [row, row], color="#4c72b0", linewidth=3
+            )
+            axes.plot(model["accuracy"], row, "o", color="#4c72b0", markersize=9)
+            axes.text(model["accuracy_high"] + 0.015, row, f"{model['accuracy']:.3f}", va="center")
+        axes.axvline(1 / len(MOODS), color="grey", linestyle="--", linewidth=1)
+        axes.text(1 / len(MOODS) + 0.005, len(models) - 0.45, "chance", color="grey", fontsize=8)
+        axes.set_yticks(range(len(models)), [model["model"] for model in reversed(models)])
+        axes.set(xlim=(0, 1.08), ylim=(-0.6, len(models) - 0.2), xlabel="accuracy, 95 % interval")
+        axes.set_title(title, fontsize=10)
+        axes.grid(axis="x", alpha=0.3)
