@@ -1,0 +1,52 @@
+"""The way to MLflow."""
+
+import logging
+import os
+from pathlib import Path
+
+import httpx
+from mlflow.tracking import MlflowClient
+
+import mlflow
+from mer_tasks.domain import InputError
+from mer_tasks.settings import Machine
+
+
+def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
+    """Point MLflow at its server, or at SQLite under `machine.home`, and choose the experiment.
+
+    Raises:
+        InputError: the server does not answer.
+    """
+    uri = machine.mlflow_uri
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # SQLite's first use would print its migrations
+    if uri.startswith("http"):
+        _check_server(uri)
+    else:
+        (machine.home / "mlflow").mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    client = MlflowClient()
+    if experiment:
+        _choose_experiment(
+            client, experiment, machine.home / "mlflow" / "artifacts", is_server=uri.startswith("http")
+        )
+    return client
+
+
+def _check_server(uri: str) -> None:
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
+    except httpx.HTTPError as error:
+        raise InputError(
+            f"MLFLOW_TRACKING_URI: no MLflow server answers at {httpx.URL(uri).copy_with(userinfo=b'')}"
+            f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
+        ) from error
+
+
+def _choose_experiment(client: MlflowClient, name: str, artifacts: Path, is_server: bool) -> None:
+    """Without a server the artifacts go beside the database, not into the current folder."""
+    if client.get_experiment_by_name(name) is None and not is_server:
+        client.create_experiment(name, artifact_location=artifacts.as_uri())
+    mlflow.set_experiment(name)

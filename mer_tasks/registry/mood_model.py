@@ -1,0 +1,73 @@
+"""A finished model with everything it needs to hear a song: the road from audio to mood in one object."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+
+from mer_tasks.audio.cut import load_clip
+from mer_tasks.domain import MOODS, InputError
+from mer_tasks.features.table import clip_features
+from mer_tasks.models import resnet18
+from mer_tasks.settings import Params
+
+
+@dataclass(frozen=True)
+class MoodModel:
+    """A fitted classifier with the settings it was trained by, so that serving cannot drift from training."""
+
+    name: str
+    features: str
+    params: Params
+    classifier: Pipeline
+    backbone: torch.nn.Module | None
+
+    @classmethod
+    def load(cls, files: Mapping[str, str]) -> "MoodModel":
+        """Load from the files `card` (JSON), `classifier` (joblib) and, for a ResNet, `backbone` (state dict)."""
+        card = json.loads(Path(files["card"]).read_text(encoding="utf-8"))
+        params = Params.model_validate(card["params"])
+        backbone = None
+        if "backbone" in files:
+            backbone = resnet18.build_backbone(params.resnet18, "none", seed=0)
+            backbone.load_state_dict(torch.load(files["backbone"], weights_only=True))
+        return cls(card["model"], card["features"], params, joblib.load(files["classifier"]), backbone)
+
+    def probabilities(self, audio: Path | bytes) -> dict[str, float]:
+        """The probability of each mood for a song, whole or already a clip, in any container.
+
+        Raises:
+            AudioError: the audio cannot be decoded or is too short.
+        """
+        y = load_clip(audio, self.params.clips, self.params.features.sr)
+        image, summary = clip_features(y, self.params.features)
+        row = self._embedded(image) if self.backbone is not None else summary[None]
+        answer = self.classifier.predict_proba(row)[0]
+        return {mood: float(p) for mood, p in zip(MOODS, answer, strict=True)}
+
+    def _embedded(self, image: np.ndarray) -> np.ndarray:
+        assert self.backbone is not None
+        return resnet18.embed(self.backbone, image[None], "auto")
+
+
+def files_of(folder: Path, best_fold: int) -> dict[str, str]:
+    """The files in `models/<name>` that make up the model of its best fold.
+
+    Raises:
+        InputError: the model was trained on features that no audio file gives.
+    """
+    card = folder / "model.json"
+    if json.loads(card.read_text(encoding="utf-8"))["features"] == "spotify":
+        raise InputError(
+            f"{folder.name}: was trained on Spotify's features, which no audio file gives, so it cannot be served;"
+            " set train.tabular: summary, or train resnet18"
+        )
+    files = {"card": str(card), "classifier": str(folder / f"fold-{best_fold}.joblib")}
+    if (folder / "backbone.pt").is_file():
+        files["backbone"] = str(folder / "backbone.pt")
+    return files
