@@ -106,6 +106,8 @@ def import_(
         f"collection {name}: {report.new} new songs, {report.changed} changed, {report.unchanged} unchanged,"
         f" {report.repeated} repeated rows, {len(report.problems)} rows left out"
     )
+    if name not in load_params().snapshot.collections:
+        print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
     _write_revision(catalog)
     if clips:
         _cut_clips(catalog, [name])
@@ -321,7 +323,7 @@ def doctor() -> None:
     """
     from mer_tasks.doctor import checks, print_checks
 
-    found = checks()
+    found = checks(load_machine())
     print_checks(found)
     if any(check.status == "problem" for check in found):
         raise typer.Exit(1)
@@ -359,7 +361,9 @@ def _cut_clips(catalog: "Catalog", collections: list[str]) -> None:
     machine = load_machine()
     report = collect_clips(catalog, collections, machine.clip_store, load_params().clips, machine.n_workers)
     _write_revision(catalog)
-    print(report.summary)
+    for failure in report.failures:
+        print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
+    print(f"{machine.clip_store}: {report.n_clips} clips cut, {len(report.failures)} songs gave none")
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

@@ -232,7 +232,8 @@ def load_machine() -> Machine:
 
 def _first_problem(error: ValidationError, prefix: str = "") -> str:
     """The first broken rule in one line: the key, what is wrong, what to write instead."""
-    problem = error.errors()[0]
+    # A misspelt key is both unknown and missing: the first says more.
+    problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     name = prefix + ".".join(place).upper() if prefix else ".".join(place)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

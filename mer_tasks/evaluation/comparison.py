@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mer_tasks import layout
-from mer_tasks.domain import InputError
 from mer_tasks.catalog.snapshot import normalise_artist
+from mer_tasks.domain import InputError
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.scores import mean_interval
 from mer_tasks.files import write_text

@@ -65,4 +65,5 @@ def folds(songs: pd.DataFrame, evaluation: settings.Evaluation) -> list[tuple[np
             )
     kind = StratifiedGroupKFold if evaluation.protocol == "grouped" else StratifiedKFold
     splitter = kind(evaluation.folds, shuffle=True, random_state=evaluation.seed)
-    return list(splitter.split(moods, moods, artists))
+    groups = artists if evaluation.protocol == "grouped" else None
+    return list(splitter.split(moods, moods, groups))

@@ -44,7 +44,7 @@ def _picture(path: Path, width: float, height: float) -> Iterator[Axes]:
         plt.close(figure)
 
 
-def confusion_matrix(path: Path, truth: Sequence[str], predicted: Sequence[str], title: str) -> None:
+def confusion_matrix(path: Path, truth: pd.Series, predicted: pd.Series, title: str) -> None:
     """Songs by their mood (rows) and the model's answer (columns)."""
     with _picture(path, 5.5, 5) as axes:
         display = ConfusionMatrixDisplay.from_predictions(
@@ -78,7 +78,7 @@ def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
     with _picture(path, 6, 5.6) as axes:
         for mood in MOODS:
             here = predictions["mood"].to_numpy() == mood
-            axes.scatter(*points[here].T, s=22, color=COLOURS[mood], alpha=0.75, label=mood)
+            axes.scatter(points[here, 0], points[here, 1], s=22, color=COLOURS[mood], alpha=0.75, label=mood)
             x, y = QUADRANT[mood]
             axes.text(
                 0.97 * x, 1.0 * y, mood, ha="right" if x > 0 else "left", va="center", color=COLOURS[mood]

@@ -1,6 +1,7 @@
 """The paper's second model: a network of 128-128-64-32 on standardised features."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ class Perceptron(torch.nn.Module):
         super().__init__()
         widths = [n_features, *hidden]
         layers: list[torch.nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:], strict=False):
+        for n_in, n_out in pairwise(widths):
             layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
         self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], len(MOODS)))
 

@@ -116,7 +116,7 @@ def backbone_identity(backbone: torch.nn.Module) -> str:
 def embed(backbone: torch.nn.Module, images: np.ndarray, device: str) -> np.ndarray:
     """The backbone's output, shape (n, 512), for images of shape (n, rows, frames)."""
     target = torch_device(device)
-    backbone = backbone.to(target, memory_format=torch.channels_last)
+    backbone = backbone.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     outputs = []
     for start in range(0, len(images), BATCH):
         batch = torch.from_numpy(np.array(images[start : start + BATCH], dtype=np.float32))[:, None]

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 import httpx
+import mlflow
 from mlflow.tracking import MlflowClient
 
-import mlflow
 from mer_tasks.domain import InputError
 from mer_tasks.settings import Machine
 

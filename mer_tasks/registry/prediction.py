@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-import mlflow
 from mer_tasks.domain import MOODS, InputError
 from mer_tasks.registry.connection import connect
 from mer_tasks.settings import Machine

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import mlflow
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 
 import mer_tasks
-import mlflow
 from mer_tasks import layout
 from mer_tasks.domain import MOODS, InputError
 from mer_tasks.evaluation.comparison import read_comparison

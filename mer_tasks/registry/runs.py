@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow.data
+import mlflow
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
-import mlflow
 from mer_tasks import layout
 from mer_tasks.catalog.snapshot import read_snapshot
 from mer_tasks.files import sha256_of
@@ -76,7 +76,7 @@ def _tags(name: str, identity: str, metrics: Mapping[str, Any]) -> dict[str, str
 def _git_commit() -> str | None:
     """The commit of the code, where the project is a git checkout."""
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+        done = subprocess.run(["git", "rev-parse", "HEAD"], check=False, capture_output=True, text=True)
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -132,7 +132,7 @@ def _log_run(
 def _log_data(params: Params, metrics: Mapping[str, Any]) -> None:
     songs = read_snapshot(layout.SNAPSHOT).songs
     name = "-".join(params.snapshot.collections)
-    dataset = mlflow.data.from_pandas(
+    dataset = from_pandas(
         songs,
         source=str(layout.SNAPSHOT / "songs.csv"),
         name=name,

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-import mlflow
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 from mer_tasks.domain import MOODS
 from mer_tasks.registry.mood_model import MoodModel
 
 
-class ServableMoodModel(mlflow.pyfunc.PythonModel):
+class ServableMoodModel(PythonModel):
     """Takes a table with the column `audio` (a file's bytes, base64 in JSON); gives `mood` and four probabilities."""
 
     def load_context(self, context: Any) -> None:
@@ -24,4 +25,4 @@ class ServableMoodModel(mlflow.pyfunc.PythonModel):
         return answers
 
 
-mlflow.models.set_model(ServableMoodModel())
+set_model(ServableMoodModel())

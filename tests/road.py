@@ -1,0 +1,64 @@
+"""A small project of its own: short songs that are easy to tell apart, and the real params.yaml shrunk."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import yaml
+
+ROOT = Path(__file__).parents[1]
+N_ARTISTS, SONGS_EACH, SR, SECONDS = 18, 3, 22050, 8.0
+PITCH_AND_PULSE = {"sad": (220, 1.0), "happy": (660, 4.0), "energetic": (1500, 8.0), "calm": (110, 0.5)}
+
+
+def make_project(folder: Path) -> Path:
+    """Lay out params.yaml, dvc.yaml and songs/tracks.csv in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(shrunk_params()))
+    (folder / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
+    rows = []
+    for artist in range(N_ARTISTS):
+        for song in range(SONGS_EACH):
+            mood = list(PITCH_AND_PULSE)[(artist + song) % 4]
+            track_id = f"song-{artist:02}-{song}"
+            path = folder / "songs" / f"{track_id}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, _song(mood, seed=10 * artist + song), SR)
+            rows.append([track_id, f"Song {song}", f"Artist {artist}", mood, path.name])
+    with (folder / "songs" / "tracks.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["track_id", "title", "artist", "mood", "path"], *rows])
+    return folder
+
+
+def shrunk_params() -> dict:
+    """The real settings with shorter clips, smaller images and fewer epochs."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["clips"] |= {"duration_s": 5.0, "min_duration_s": 4.0}
+    params["snapshot"] |= {"collections": ["songs"]}
+    params["quality"] |= {"min_songs_per_mood": 5}
+    params["features"] |= {"hop_length": 2048, "n_mels": 32}
+    params["evaluation"] |= {"folds": 3, "bootstrap": 200, "holdout_share": 0.2}
+    params["neural_network"] |= {"epochs": 20}
+    params["resnet18"] |= {"epochs": 3, "weights": "none"}
+    return params
+
+
+def mer(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `mer` in `folder` as a person would, with its home there and no other variable of ours."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MER_") and k != "MLFLOW_TRACKING_URI"}
+    clean |= {"MER_HOME": str(folder / "var"), "OMP_NUM_THREADS": "1"} | environment
+    command = [sys.executable, "-m", "mer_tasks.cli", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
+
+
+def _song(mood: str, seed: int) -> np.ndarray:
+    pitch, pulse = PITCH_AND_PULSE[mood]
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(SECONDS * SR)) / SR
+    tone = np.sin(2 * np.pi * pitch * rng.uniform(0.9, 1.1) * t)
+    beat = 0.6 + 0.4 * np.sign(np.sin(2 * np.pi * pulse * rng.uniform(0.9, 1.1) * t))
+    return 0.3 * tone * beat + 0.01 * rng.normal(size=len(t))

@@ -1,0 +1,70 @@
+"""params.yaml and the MER_* variables: every mistake is one line that names the key and the remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from mer_tasks.domain import InputError
+from mer_tasks.settings import load_machine, load_params
+
+PARAMS = Path("params.yaml")
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    text = PARAMS.read_text()
+    assert old in text
+    path = tmp_path / "params.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_the_projects_params_hold_the_papers_constants() -> None:
+    params = load_params()
+    assert params.neural_network.hidden == (128, 128, 64, 32)
+    assert (params.neural_network.lr, params.neural_network.epochs) == (0.006, 200)
+    assert (params.resnet18.lr, params.resnet18.momentum, params.resnet18.batch_size) == (0.0009, 0.9, 4)
+    assert (params.clips.start_fraction, params.clips.duration_s) == (0.25, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("n_mels:", "n_mel:", r"features\.n_mel: unknown key; did you mean n_mels\?"),
+        ("promotion:", "promotions:", r"promotions: unknown key; did you mean promotion\?"),
+        ("folds: 5", "folds: 1", r"evaluation\.folds: .*greater than or equal to 2.*not 1"),
+        ("mel: db", "mel: loud", r"features\.mel: .*'db' or 'power'.*not 'loud'"),
+        ("sr: 22050", "sr: [", r"not YAML"),
+        ("  C: 1.0\n", "", r"logistic_regression\.C: missing; add it"),
+        ("as_of: latest", "as_of: sometimes", r"snapshot\.as_of"),
+    ],
+)
+def test_a_mistake_in_params_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_params(changed(tmp_path, old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_params_at_all_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; run mer in the project's folder"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MER_DATABSE_URL", "sqlite://")
+    with pytest.raises(InputError, match="MER_DATABSE_URL: unknown variable; did you mean MER_DATABASE_URL?"):
+        load_machine()
+
+
+def test_a_variable_with_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MER_WORKERS", "many")
+    with pytest.raises(InputError, match="MER_WORKERS: .*not 'many'"):
+        load_machine()
+
+
+def test_home_is_where_everything_of_the_machine_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("MER_DATABASE_URL", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MER_HOME", str(tmp_path / "here"))
+    machine = load_machine()
+    assert machine.catalog_url == f"sqlite:///{tmp_path}/here/catalog.db"
+    assert machine.mlflow_uri == f"sqlite:///{tmp_path}/here/mlflow/mlflow.db"
