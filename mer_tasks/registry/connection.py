@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from pathlib import Path
 
 import httpx
@@ -19,12 +20,11 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
         InputError: the server does not answer.
     """
     uri = machine.mlflow_uri
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # SQLite's first use would print its migrations
+    _quieten()
     if uri.startswith("http"):
         _check_server(uri)
     else:
         (machine.home / "mlflow").mkdir(parents=True, exist_ok=True)
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     client = MlflowClient()
@@ -33,6 +33,15 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
             client, experiment, machine.home / "mlflow" / "artifacts", is_server=uri.startswith("http")
         )
     return client
+
+
+def _quieten() -> None:
+    """MLflow tells of its migrations, guesses and downloads; none of it is for whoever runs `mer`."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 
 def _check_server(uri: str) -> None:
