@@ -1,0 +1,123 @@
+"""Opening the catalog, and its transactions: SQLite by default, PostgreSQL in service."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from mer_tasks.catalog.schema import metadata
+from mer_tasks.domain import InputError
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg2")
+
+WRITERS_TAKE_TURNS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(622725)"}
+ONE_MOMENT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
+
+CONNECTING = {
+    # without an isolation level Python's sqlite3 leaves BEGIN to us, so that one transaction is one
+    "sqlite": {"isolation_level": None, "timeout": 60},
+    "postgresql": {"connect_timeout": 10},
+}
+
+
+class Catalog:
+    """What was ever observed of songs: who said which mood, where the audio is, what became of the clip."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Use an engine whose database is of this version; `open` is the way to get one."""
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> "Catalog":
+        """Open the catalog at an SQLAlchemy URL, creating it or bringing it up to this version.
+
+        Raises:
+            InputError: no such kind of database, unreachable, or of a version that this code does not know.
+        """
+        address = _address(url)
+        name = f"catalog {address.set(query={}).render_as_string(hide_password=True)}"
+        try:
+            catalog = cls(_engine(address))
+            catalog._migrate(name)
+        except (SQLAlchemyError, OSError) as error:
+            raise InputError(f"{name}: {_first_words(error)}; check MER_DATABASE_URL or MER_HOME") from error
+        return catalog
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction for reading and writing; writers take turns, so what it read stays true."""
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql(WRITERS_TAKE_TURNS[self._engine.dialect.name])
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction for reading: every query sees the catalog as of the same moment."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(ONE_MOMENT[self._engine.dialect.name])
+            yield connection
+
+    def revision(self) -> str:
+        """A short text that changes whenever something was observed."""
+        observed = [table.c for table in metadata.sorted_tables if "observed_at" in table.c]
+        with self.reading() as connection:
+            ends = [
+                tuple(connection.execute(select(func.max(c.id), func.max(c.observed_at))).one())
+                for c in observed
+            ]
+        return hashlib.sha256(repr(ends).encode()).hexdigest()[:16]
+
+    def _migrate(self, name: str) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        scripts = ScriptDirectory.from_config(config)
+        known = {script.revision for script in scripts.walk_revisions()}
+        with self.transaction() as connection:
+            found = set(MigrationContext.configure(connection).get_current_heads())
+            if unknown := found - known:
+                raise InputError(
+                    f"{name}: its version {', '.join(sorted(unknown))} is not known here, so it is of a newer"
+                    " mer or of another program; update mer, or set MER_DATABASE_URL to another database"
+                )
+            if found != set(scripts.get_heads()):
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+
+
+def _address(url: str) -> URL:
+    """The parsed URL; a broken one is not repeated in the message, for it may hold a password."""
+    try:
+        address = make_url(url)
+        if address.drivername in DRIVERS:
+            return address
+        reason = f"a catalog cannot be in {address.drivername}"
+    except (ArgumentError, ValueError):
+        reason = "not a database URL"
+    raise InputError(
+        f"MER_DATABASE_URL: {reason}; write postgresql://user:password@host/name or leave it out"
+    )
+
+
+def _engine(address: URL) -> Engine:
+    """An engine that holds no connection between transactions: processes may fork, servers restart."""
+    kind = address.get_backend_name()
+    if kind == "sqlite" and address.database:
+        Path(address.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(address, connect_args=CONNECTING[kind], poolclass=NullPool)
+    if kind == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
+    return engine
+
+
+def _first_words(error: Exception) -> str:
+    """A database's complaint in one line, without SQLAlchemy's additions."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())

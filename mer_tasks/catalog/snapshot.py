@@ -1,0 +1,244 @@
+"""The data set as of a day: each song with one mood and what models need, and why others are left out."""
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
+from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
+
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.importing import said_by_file
+from mer_tasks.catalog.reading import newest, songs_in
+from mer_tasks.catalog.schema import clips, items, labels, measurements
+from mer_tasks.catalog.song_file import ANNOTATIONS
+from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track
+from mer_tasks.files import write_text
+from mer_tasks.settings import Snapshot as Settings
+
+CLIP_COLUMNS = {
+    "sha256": "str",
+    "start_s": "float64",
+    "duration_s": "float64",
+    "sr": "Int64",
+    "channels": "Int64",
+    "loudness_lufs": "float64",
+}
+NUMBERS = (*SPOTIFY_FEATURES, *ANNOTATIONS.values())
+SONG_COLUMNS = {
+    **dict.fromkeys(("track_id", "title", "artist", "mood"), "str"),
+    **{f"clip_{name}": dtype for name, dtype in CLIP_COLUMNS.items()},
+    **dict.fromkeys(NUMBERS, "float64"),
+}
+LEFT_OUT_COLUMNS = dict.fromkeys(("track_id", "title", "artist", "mood", "reason"), "str")
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A data set: `songs` with `SONG_COLUMNS`, `left_out` with `LEFT_OUT_COLUMNS`, both by `track_id`."""
+
+    songs: pd.DataFrame
+    left_out: pd.DataFrame
+
+    @property
+    def identity(self) -> str:
+        """The SHA-256 of the songs as CSV: the same identity is the same data."""
+        return hashlib.sha256(_csv(self.songs).encode()).hexdigest()
+
+
+@dataclass
+class _Song:
+    """What the catalog knows of a song: what each speaker last said of it, and its clip."""
+
+    track: Track
+    statements: list[Row[Any]] = field(default_factory=list)
+    numbers: dict[str, float] = field(default_factory=dict)
+    clip: Row[Any] | None = None
+    failure: str = "not tried yet; run mer clips"
+
+    def decisive(self) -> list[Row[Any]]:
+        """What is said by those who outrank the others."""
+        by_kind = ([said for said in self.statements if said.kind == kind] for kind in LabelKind)
+        return next(filter(None, by_kind), [])
+
+    def moods(self) -> set[str]:
+        """The moods it may have: one, unless speakers disagree; of charts those with most votes."""
+        said = self.decisive()
+        votes = Counter(statement.mood for statement in said)
+        fewest = max(votes.values()) if said and said[0].kind == LabelKind.CHART else 1
+        return {mood for mood, count in votes.items() if count >= fewest}
+
+
+def normalise_artist(artist: str) -> str:
+    """An artist's name as it is compared: compatibility forms, case and spacing do not count."""
+    return _normalised(artist)
+
+
+def take_snapshot(catalog: Catalog, settings: Settings) -> Snapshot:
+    """The data set that the catalog gives as of a day.
+
+    A song's mood is what people say, else files, else charts; the newest statement of each counts.
+    People and files must agree, charts vote, and a tie is no mood. A song with several ids counts
+    once. Files of other collections have no say.
+
+    Raises:
+        InputError: a collection holds no song on that day.
+    """
+    with catalog.reading() as connection:
+        songs = _known_songs(connection, settings)
+    reasons = _reasons(songs, settings.needs)
+    taken = [_row(song) for track_id, song in songs.items() if track_id not in reasons]
+    left_out = [_row(songs[track_id]) | {"reason": reasons[track_id]} for track_id in sorted(reasons)]
+    return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
+
+
+def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
+    """Write `songs.csv` and `left_out.csv` into `folder`."""
+    write_text(folder / "left_out.csv", _csv(snapshot.left_out))
+    write_text(folder / "songs.csv", _csv(snapshot.songs))
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """The snapshot that `write_snapshot` wrote into `folder`.
+
+    Raises:
+        InputError: there is none, or it is not what `write_snapshot` wrote.
+    """
+    songs = _read_frame(folder / "songs.csv", SONG_COLUMNS)
+    return Snapshot(songs, _read_frame(folder / "left_out.csv", LEFT_OUT_COLUMNS))
+
+
+def _known_songs(connection: Connection, settings: Settings) -> dict[str, _Song]:
+    """What was known of each song of the collections on the snapshot's day, by id."""
+    tracks = songs_in(connection, settings.collections, _by(items, settings))
+    songs = {track_id: _Song(track) for track_id, track in tracks.items()}
+    for said in _said(connection, labels, settings):
+        if said.track_id in songs:
+            songs[said.track_id].statements.append(said)
+    for given in _said(connection, measurements, settings):
+        if given.track_id in songs:
+            songs[given.track_id].numbers |= given.numbers
+    for attempt in connection.execute(select(clips).where(_by(clips, settings)).order_by(clips.c.id)):
+        if song := songs.get(attempt.track_id):
+            song.clip = attempt if attempt.sha256 else song.clip
+            song.failure = attempt.reason or song.failure
+    return songs
+
+
+def _said(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
+    """The newest statement of everyone who has a say, in the order they were made."""
+    voices = [said_by_file(collection) for collection in settings.collections]
+    has_say = or_(~table.c.said_by.startswith(said_by_file("")), table.c.said_by.in_(voices))
+    statements = newest(connection, table, "said_by", has_say, _by(table, settings))
+    return sorted((row for rows in statements.values() for row in rows), key=lambda row: row.id)
+
+
+def _by(table: Table, settings: Settings) -> ColumnElement[bool]:
+    """That a row was observed by the end of the snapshot's day, in UTC."""
+    if settings.as_of == "latest":
+        return true()
+    return table.c.observed_at <= datetime.combine(settings.as_of, time.max, UTC)
+
+
+def _reasons(songs: Mapping[str, _Song], needs: Collection[str]) -> dict[str, str]:
+    """Why songs are left out, by id."""
+    reasons: dict[str, str] = {}
+    for ids in _same_songs(songs):
+        claims = {(mood, track_id) for track_id in ids for mood in songs[track_id].moods()}
+        kept = None
+        for track_id in ids:
+            reason = _disagreement(songs[track_id], claims) or _lack(songs[track_id], needs)
+            if reason is None and kept:
+                reason = f"same song as {kept}"
+            if reason is None:
+                kept = track_id
+            else:
+                reasons[track_id] = reason
+    return reasons
+
+
+def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
+    """The ids that are one song: the same artist and title, or the same clip, or so through a third."""
+    same = DisjointSet(songs)
+    first: dict[Hashable, str] = {}
+    for track_id, song in songs.items():
+        keys: list[Hashable] = [(_normalised(song.track.artist), _normalised(song.track.title))]
+        if song.clip:
+            keys.append(song.clip.sha256)
+        for key in keys:
+            same.merge(track_id, first.setdefault(key, track_id))
+    return [sorted(ids) for ids in same.subsets()]
+
+
+def _disagreement(song: _Song, claims: Collection[tuple[str, str]]) -> str | None:
+    """Who says which mood of a song where there is no one mood: its speakers, or the ids it goes by."""
+    moods = song.moods()
+    if len(moods) > 1:
+        claims = {(said.mood, said.said_by) for said in song.decisive() if said.mood in moods}
+    n_moods = len({mood for mood, _ in claims})
+    if n_moods < 2:
+        return None
+    who = ", ".join(f"{mood} ({speaker})" for mood, speaker in sorted(claims))
+    return f"{('two', 'three', 'four')[n_moods - 2]} moods: {who}"
+
+
+def _lack(song: _Song, needs: Collection[str]) -> str | None:
+    """What a song lacks."""
+    if not song.statements:
+        return "no mood: nobody has said one"
+    if "clip" in needs and song.clip is None:
+        is_somewhere = song.track.path or song.track.url
+        return f"no clip: {song.failure if is_somewhere else 'neither path nor url is known'}"
+    missing = [name for name in SPOTIFY_FEATURES if name not in song.numbers]
+    if "spotify" in needs and missing:
+        return f"Spotify's features missing: {', '.join(missing)}"
+    return None
+
+
+def _row(song: _Song) -> dict[str, Any]:
+    """A song as a row of a snapshot; its mood stays empty where there is no one mood."""
+    moods = song.moods()
+    clip = {f"clip_{name}": getattr(song.clip, name) for name in CLIP_COLUMNS} if song.clip else {}
+    numbers = {name: song.numbers[name] for name in NUMBERS if name in song.numbers}
+    return {
+        "track_id": song.track.track_id,
+        "title": song.track.title,
+        "artist": song.track.artist,
+        "mood": moods.pop() if len(moods) == 1 else None,
+        **clip,
+        **numbers,
+    }
+
+
+def _normalised(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame.from_records(list(rows), columns=list(columns)).astype(dict(columns))
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    """The frame as CSV; pandas writes the shortest decimals that give a float64 back exactly."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _read_frame(file: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; run mer snapshot")
+    try:
+        # a song may be called "null", so nothing but an empty field is missing
+        frame = pd.read_csv(
+            file, dtype=dict(columns), keep_default_na=False, na_values=[""], float_precision="round_trip"
+        )
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: {' '.join(str(error).split())}; run mer snapshot again") from error
+    if list(frame.columns) != list(columns):
+        raise InputError(f"{file}: not a snapshot's columns; run mer snapshot again")
+    return frame

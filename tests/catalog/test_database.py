@@ -1,0 +1,160 @@
+"""Opening the catalog, its versions and its transactions, in both engines."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.schema import metadata, tracks
+from mer_tasks.domain import InputError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def add_track(catalog: Catalog, track_id: str, at: datetime = NOON) -> None:
+    with catalog.transaction() as connection:
+        connection.execute(insert(tracks), {"track_id": track_id, "first_seen_at": at})
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(catalog: Catalog) -> None:
+    with catalog.transaction() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_again_keeps_what_is_there(catalog: Catalog, catalog_url: str) -> None:
+    add_track(catalog, "a")
+    with Catalog.open(catalog_url).reading() as connection:
+        assert connection.scalars(select(tracks.c.track_id)).all() == ["a"]
+
+
+def test_many_processes_may_open_a_new_catalog_at_once(catalog_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        catalogs = list(pool.map(Catalog.open, [catalog_url] * 4))
+    assert len({catalog.revision() for catalog in catalogs}) == 1
+
+
+def test_a_newer_catalog_is_refused_and_left_alone(catalog: Catalog, catalog_url: str) -> None:
+    with catalog.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(InputError, match=r"^catalog .*version 9999 is not known.*update mer") as caught:
+        Catalog.open(catalog_url)
+    assert "\n" not in str(caught.value)
+    with catalog.reading() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "postgresql://mer:hunter2@127.0.0.1:1/mer",
+            r"catalog postgresql://mer:\*\*\*@127.0.0.1:1/mer: .*refused",
+        ),
+        ("postgresql://mer@127.0.0.1:1/mer?password=hunter2", "catalog postgresql://mer@127.0.0.1:1/mer: "),
+        (
+            "postgresql://mer:hunter2@127.0.0.1:port/mer",
+            "MER_DATABASE_URL: not a database URL; write postgresql:",
+        ),
+        ("mysql://mer:hunter2@localhost/mer", "MER_DATABASE_URL: a catalog cannot be in mysql"),
+        ("hunter2", "MER_DATABASE_URL: not a database URL"),
+        ("sqlite:////proc/nowhere/catalog.db", "catalog sqlite:////proc/nowhere/catalog.db: .*check MER_"),
+    ],
+)
+def test_an_unusable_address_is_one_line_without_the_password(url: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}") as caught:
+        Catalog.open(url)
+    assert "\n" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "catalog.db"
+    file.write_text("a shopping list, longer than the sixteen bytes of a header")
+    with pytest.raises(InputError, match="file is not a database"):
+        Catalog.open(f"sqlite:///{file}")
+    assert file.read_text().startswith("a shopping list")
+
+
+def test_the_folder_of_a_new_catalog_is_made(tmp_path: Path) -> None:
+    Catalog.open(f"sqlite:///{tmp_path / '50% new' / 'catalog.db'}")
+    assert (tmp_path / "50% new" / "catalog.db").is_file()
+
+
+def test_a_transaction_that_fails_leaves_nothing(catalog: Catalog) -> None:
+    with pytest.raises(RuntimeError), catalog.transaction() as connection:
+        connection.execute(insert(tracks), {"track_id": "a", "first_seen_at": NOON})
+        raise RuntimeError
+    with catalog.reading() as connection:
+        assert connection.scalars(select(tracks.c.track_id)).all() == []
+
+
+def test_writers_take_turns(catalog: Catalog) -> None:
+    order = []
+
+    def second() -> None:
+        with catalog.transaction() as connection:
+            order.append(("second", connection.scalars(select(tracks.c.track_id)).all()))
+
+    thread = threading.Thread(target=second)
+    with catalog.transaction() as connection:
+        connection.execute(select(tracks))
+        thread.start()
+        thread.join(timeout=0.5)
+        connection.execute(insert(tracks), {"track_id": "a", "first_seen_at": NOON})
+        order.append(("first", ["a"]))
+    thread.join()
+    assert order == [("first", ["a"]), ("second", ["a"])]
+
+
+def test_a_reader_sees_one_moment(catalog: Catalog, catalog_url: str) -> None:
+    if catalog_url.startswith("sqlite"):
+        pytest.skip("SQLite lets no writer commit while a reader reads, which is the same promise")
+    with catalog.reading() as connection:
+        assert connection.scalars(select(tracks.c.track_id)).all() == []
+        add_track(catalog, "a")
+        assert connection.scalars(select(tracks.c.track_id)).all() == []
+
+
+def test_moments_come_back_in_utc(catalog: Catalog) -> None:
+    add_track(catalog, "a", NOON.astimezone(timezone(timedelta(hours=5, minutes=30))))
+    with catalog.reading() as connection:
+        moment = connection.scalar(select(tracks.c.first_seen_at))
+    assert moment is not None
+    assert (moment, moment.utcoffset()) == (NOON, timedelta(0))
+
+
+def test_a_moment_without_a_zone_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(StatementError, match="needs a time zone"):
+        add_track(catalog, "a", datetime(2026, 3, 1))
+
+
+def test_an_observation_of_an_unknown_song_is_refused(catalog: Catalog) -> None:
+    with pytest.raises(IntegrityError), catalog.transaction() as connection:
+        row = {"track_id": "nobody", "mood": "sad", "kind": "file", "said_by": "file:x", "observed_at": NOON}
+        connection.execute(insert(metadata.tables["labels"]), row)
+
+
+def test_the_revision_changes_with_every_observation_and_with_the_catalog(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    other = Catalog.open(f"sqlite:///{tmp_path / 'other.db'}")
+    revisions = [catalog.revision(), catalog.revision()]
+    for at in (NOON, NOON + timedelta(days=1)):
+        add_track(catalog, f"song of {at}")
+        with catalog.transaction() as connection:
+            row = {"track_id": f"song of {at}", "reason": "gone", "observed_at": at}
+            connection.execute(insert(metadata.tables["clips"]), row)
+        revisions.append(catalog.revision())
+    add_track(other, "a")
+    with other.transaction() as connection:
+        row = {"track_id": "a", "reason": "gone", "observed_at": NOON + timedelta(days=2)}
+        connection.execute(insert(metadata.tables["clips"]), row)
+    assert revisions[0] == revisions[1]
+    assert len({*revisions, other.revision()}) == 4

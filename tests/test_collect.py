@@ -1,0 +1,186 @@
+"""Collecting clips with real workers, files and downloads, also when something dies on the way."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import select
+
+from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.catalog.clips import songs_without_clip
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.importing import import_songs
+from mer_tasks.catalog.schema import clips
+from mer_tasks.collect import collect_clips
+from mer_tasks.settings import Clips, Params
+
+ROOT = Path(__file__).parents[1]
+SHORT = {"duration_s": 1.0, "min_duration_s": 0.5}
+COLLECT = f"""
+import sys
+from pathlib import Path
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.collect import collect_clips
+from mer_tasks.settings import load_params
+settings = load_params(Path({str(ROOT / "params.yaml")!r})).clips.model_copy(update={SHORT!r})
+collect_clips(Catalog.open(sys.argv[1]), ["x"], Path(sys.argv[2]), settings, n_workers=1)
+"""
+
+Serve = Callable[..., str]
+WriteTone = Callable[..., Path]
+
+
+@pytest.fixture
+def settings(params: Params) -> Clips:
+    return params.clips.model_copy(update=SHORT)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'catalog.db'}"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, of this test's own."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return folder
+
+
+def bring(catalog: Catalog, folder: Path, **places: str) -> None:
+    """Import songs, each with its path or url."""
+    rows = (
+        f"{track_id},{track_id},A,sad,,{place}" if "://" in place else f"{track_id},{track_id},A,sad,{place},"
+        for track_id, place in places.items()
+    )
+    file = folder / "songs.csv"
+    file.write_text("\n".join(("track_id,title,artist,mood,path,url", *rows)) + "\n")
+    assert import_songs(catalog, file, "x").problems == ()
+
+
+def recorded(catalog: Catalog) -> dict[str, str]:
+    """The clip, or the reason there is none, of the last attempt for each song."""
+    with catalog.reading() as connection:
+        attempts = connection.execute(select(clips).order_by(clips.c.id)).all()
+    return {attempt.track_id: attempt.sha256 or attempt.reason for attempt in attempts}
+
+
+def test_each_song_gives_a_clip_or_a_reason(
+    url: str, tmp_path: Path, scratch: Path, settings: Clips, serve: Serve, write_tone: WriteTone
+) -> None:
+    catalog, store, music = Catalog.open(url), tmp_path / "clips", tmp_path / "music"
+    here = write_tone(music / "here.wav", hz=300)
+    there = write_tone(music / "there.mp3", hz=500)
+    write_tone(music / "short.wav", seconds=0.3)
+    (music / "noise.mp3").write_bytes(bytes(range(256)) * 40)
+    site = serve(music)
+    places = {"here": "here.wav", "short": "short.wav", "noise": "noise.mp3"}
+    bring(catalog, music, **places, there=f"{site}/there.mp3", gone=f"{site}/gone.mp3")
+
+    report = collect_clips(catalog, ["x"], store, settings, n_workers=2)
+
+    outcomes = recorded(catalog)
+    expected = {
+        name: cut_clip(song, tmp_path / "other", settings).sha256
+        for name, song in (("here", here), ("there", there))
+    }
+    assert {name: outcomes.pop(name) for name in expected} == expected
+    assert all(clip_path(store, sha256).is_file() for sha256 in expected.values())
+    assert report.n_clips == 2
+    assert {failure.track_id: failure.reason for failure in report.failures} == outcomes
+    assert outcomes["short"] == "short.wav: is 0.3 s long; a clip needs 0.5 s"
+    assert outcomes["gone"].startswith(f"{site}/gone.mp3: Unable to download")
+    assert outcomes["noise"].startswith("noise.mp3: ")
+    assert list(scratch.iterdir()) == []
+    assert [song.track_id for song in songs_without_clip(catalog, ["x"])] == ["gone", "noise", "short"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_takes_no_other_song_along(
+    url: str, tmp_path: Path, scratch: Path, settings: Clips, serve: Serve, write_tone: WriteTone
+) -> None:
+    def kill_workers(path: str) -> None:
+        if path == "/crash.wav":
+            for worker in multiprocessing.active_children():
+                worker.kill()
+
+    catalog, music = Catalog.open(url), tmp_path / "music"
+    names = ("beside", "crash", "later")
+    for number, name in enumerate(names):
+        write_tone(music / f"{name}.wav", hz=300 + 100 * number)
+    site = serve(music, before=kill_workers)
+    bring(catalog, music, **{name: f"{site}/{name}.wav" for name in names})
+
+    report = collect_clips(catalog, ["x"], tmp_path / "clips", settings, n_workers=2)
+
+    assert report.n_clips == 2
+    [failure] = report.failures
+    assert (failure.track_id, recorded(catalog)["crash"]) == ("crash", failure.reason)
+    assert failure.reason == "its decoder crashed or ran out of memory; export it again"
+    assert list(scratch.iterdir()) == []
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE  # which not every container's first process collects
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_was_stopped_goes_on_where_it_stood(
+    url: str,
+    tmp_path: Path,
+    scratch: Path,
+    settings: Clips,
+    serve: Serve,
+    write_tone: WriteTone,
+    how: signal.Signals,
+) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold_the_last(path: str) -> None:
+        if path == "/b.wav" and not go_on.is_set():
+            asked.set()
+            go_on.wait(60)
+
+    catalog, music, store = Catalog.open(url), tmp_path / "music", tmp_path / "clips"
+    songs = {name: write_tone(music / f"{name}.wav", hz=hz) for name, hz in (("a", 300), ("b", 500))}
+    site = serve(music, before=hold_the_last)
+    bring(catalog, music, **{name: f"{site}/{name}.wav" for name in songs})
+    command = [sys.executable, "-c", COLLECT, url, str(store)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+    ) as process:
+        assert asked.wait(240)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # as a terminal's Ctrl-C does
+        else:
+            process.send_signal(how)
+    go_on.set()
+
+    assert process.returncode == -how
+    deadline = time.monotonic() + 30
+    while not all(map(has_ended, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [worker for worker in workers if not has_ended(worker)] == []
+    assert how == signal.SIGKILL or list(scratch.iterdir()) == []
+    assert list(recorded(catalog)) == ["a"]
+    assert collect_clips(catalog, ["x"], store, settings, n_workers=1).n_clips == 1
+    assert recorded(catalog) == {
+        name: cut_clip(song, tmp_path / "other", settings).sha256 for name, song in songs.items()
+    }
