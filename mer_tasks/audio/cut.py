@@ -1,0 +1,141 @@
+"""The clip of a song: which seconds, cut once, stored under the hash of its bytes."""
+
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyloudnorm
+import soundfile
+from moviepy.audio.io.ffmpeg_audiowriter import FFMPEG_AudioWriter
+
+from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, mono, name_of
+from mer_tasks.domain import Clip
+from mer_tasks.files import replacing, sha256_of
+from mer_tasks.settings import Clips
+
+SLACK_S = 0.5
+"""How much longer than `duration_s` a file may be and still count as a clip: mp3 pads both ends."""
+
+SILENT_PEAK = 10 ** (-60 / 20)
+"""A peak below -60 dB of full scale is silence."""
+
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+"""The sample rates an mp3 can have, in Hz (MPEG-1, 2 and 2.5, layer III)."""
+
+
+class Excerpt(NamedTuple):
+    """The part of a song that is its clip: where it starts, whether it is all of the song, its sound."""
+
+    start_s: float
+    is_whole: bool
+    sound: Sound
+
+
+def window(duration_s: float, settings: Clips, name: str = "the song") -> tuple[float, float]:
+    """Where in a song of `duration_s` seconds its clip starts and how long it is, in seconds.
+
+    It starts at `start_fraction` of the song, or earlier if it would not fit; a song no longer
+    than a clip is its own clip.
+
+    Raises:
+        AudioError: the song, called `name`, is shorter than `min_duration_s`.
+    """
+    if duration_s < settings.min_duration_s:
+        raise AudioError(f"{name}: is {duration_s:.1f} s long; a clip needs {settings.min_duration_s:g} s")
+    if duration_s <= settings.duration_s + SLACK_S:
+        return 0.0, duration_s
+    start_s = min(settings.start_fraction * duration_s, duration_s - settings.duration_s)
+    return start_s, settings.duration_s
+
+
+def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
+    """The clip of a song as one channel at `sr` Hz, shape (n,); a clip's own file gives all of it.
+
+    Raises:
+        AudioError: the song cannot be decoded or is too short.
+    """
+    return mono(_excerpt(source, settings).sound, sr)
+
+
+def cut_clip(song: Path, store: Path, settings: Clips) -> Clip:
+    """Cut a song's clip into `store` as an mp3, and measure what was written.
+
+    The same song and settings give the same bytes. An mp3 that is a clip already is copied
+    byte for byte: a second encoding would lose sound for nothing.
+
+    Raises:
+        AudioError: the song cannot be decoded, is too short or is silent.
+    """
+    start_s, is_whole, sound = _excerpt(song, settings)
+    if np.abs(sound.y).max() < SILENT_PEAK:
+        raise AudioError(f"{song.name}: is silent")
+    with tempfile.TemporaryDirectory() as folder:
+        mp3 = Path(folder, "clip.mp3")
+        if is_whole and _is_mp3(song):
+            shutil.copyfile(song, mp3)
+        else:
+            _write_mp3(sound, mp3, settings.bitrate_kbps)
+        clip = _measured(mp3, start_s, song.name)
+        if abs(clip.duration_s - sound.duration_s) > SLACK_S:
+            raise AudioError(f"{song.name}: only {clip.duration_s:.1f} s of its clip were written")
+        with replacing(clip_path(store, clip.sha256)) as temporary:
+            shutil.copyfile(mp3, temporary)
+    return clip
+
+
+def clip_path(store: Path, sha256: str) -> Path:
+    """Where the clip with these bytes lies in `store`."""
+    return store / sha256[:2] / f"{sha256}.mp3"
+
+
+def _excerpt(source: Path | bytes, settings: Clips) -> Excerpt:
+    duration_s = duration_of(source)
+    start_s, length_s = window(duration_s, settings, name_of(source))
+    sound = decode(source, start_s, length_s)
+    window(sound.duration_s, settings, name_of(source))  # damaged audio gives less than its packets promise
+    return Excerpt(start_s, length_s == duration_s, sound)
+
+
+def _is_mp3(song: Path) -> bool:
+    try:
+        with song.open("rb") as file, soundfile.SoundFile(file) as audio:
+            return audio.format == "MP3"
+    except (soundfile.SoundFileError, TypeError):
+        return False
+
+
+def _write_mp3(sound: Sound, mp3: Path, bitrate_kbps: int) -> None:
+    """Encode with moviepy's writer: no tags and no encoder's version, so that equal sound is equal bytes.
+
+    An mp3 has one or two channels, so of more the mean is written; and few sample rates, so ffmpeg
+    resamples to the next higher one.
+    """
+    y = sound.y if sound.channels <= 2 else sound.y.mean(axis=0, keepdims=True)
+    rate = next((rate for rate in MP3_RATES if rate >= sound.sr), MP3_RATES[-1])
+    with FFMPEG_AudioWriter(
+        str(mp3),
+        sound.sr,
+        nchannels=len(y),
+        codec="libmp3lame",
+        bitrate=f"{bitrate_kbps}k",
+        ffmpeg_params=["-ar", str(rate), "-map_metadata", "-1", "-bitexact"],
+    ) as writer:
+        writer.write_frames(np.rint(y.T.clip(-1, 1) * 32767).astype("<i2"))
+
+
+def _measured(mp3: Path, start_s: float, name: str) -> Clip:
+    sound = decode(mp3)
+    loudness = float(pyloudnorm.Meter(sound.sr).integrated_loudness(sound.y.T))
+    if not math.isfinite(loudness):
+        raise AudioError(f"{name}: is silent")
+    return Clip(
+        sha256=sha256_of(mp3),
+        start_s=round(start_s, 3),
+        duration_s=round(sound.duration_s, 3),
+        sr=sound.sr,
+        channels=sound.channels,
+        loudness_lufs=round(loudness, 2),
+    )

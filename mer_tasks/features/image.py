@@ -1,0 +1,52 @@
+"""A clip as a picture for a convolutional network: features from the top row down, time from left to right."""
+
+import librosa
+import numpy as np
+
+from mer_tasks.features.frames import Frames, n_frames
+from mer_tasks.settings import Block, Features
+
+IMAGE_S = 30.0
+"""How much time an image shows; a shorter clip is padded with silence, a longer one cut."""
+
+
+def fix_length(y: np.ndarray, settings: Features) -> np.ndarray:
+    """`y` with exactly `IMAGE_S` seconds of samples."""
+    return librosa.util.fix_length(y, size=round(IMAGE_S * settings.sr))
+
+
+def song_image(frames: Frames, settings: Features) -> np.ndarray:
+    """The blocks of `settings.stack` on top of each other, scaled, float32 of shape (rows, frames).
+
+    With the paper's settings, of 30 s, that is 161 × 1292.
+    """
+    blocks = [_scaled(_block(frames, name, settings), settings) for name in settings.stack]
+    return np.vstack(blocks).astype(np.float32, copy=False)
+
+
+def image_rows(settings: Features) -> tuple[str, ...]:
+    """What each row of an image shows, from the top down, such as `mfcc_0`."""
+    heights = {"mfcc": settings.n_mfcc, "centroid": 1, "cens": settings.n_chroma, "mel": settings.n_mels}
+    return tuple(f"{name}_{row}" for name in settings.stack for row in range(heights[name]))
+
+
+def image_shape(settings: Features) -> tuple[int, int]:
+    """Rows and frames of an image."""
+    return len(image_rows(settings)), n_frames(round(IMAGE_S * settings.sr), settings)
+
+
+def _block(frames: Frames, name: Block, settings: Features) -> np.ndarray:
+    if name == "mel" and settings.mel == "db":
+        return librosa.power_to_db(frames.mel, ref=np.max)
+    block: np.ndarray = getattr(frames, name)
+    return block
+
+
+def _scaled(block: np.ndarray, settings: Features) -> np.ndarray:
+    """Min-max to [0, 1] over the block or each of its rows; what is constant becomes 0."""
+    if settings.scale == "none":
+        return block
+    axis = 1 if settings.scale == "row" else None
+    low = block.min(axis=axis, keepdims=True)
+    span = block.max(axis=axis, keepdims=True) - low
+    return np.divide(block - low, span, out=np.zeros_like(block), where=span > 0)

@@ -1,0 +1,46 @@
+"""A clip's row in a data set: what a process of `build_features` makes, and all that it imports."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mer_tasks.audio.decode import AudioError, decode, mono
+from mer_tasks.features.image import song_image
+from mer_tasks.features.store import FeatureStore
+from mer_tasks.settings import Features
+
+
+class ClipRow(NamedTuple):
+    """What a data set takes from one clip, or the reason why it takes nothing."""
+
+    image: np.ndarray | None = None
+    summary: np.ndarray | None = None
+    computed: bool = False
+    reason: str | None = None
+
+
+def clip_row(clip: Path, store: FeatureStore, settings: Features) -> ClipRow:
+    """The row of a clip, whose file is named by its SHA-256: from `store`, or computed and kept there."""
+    with threadpool_limits(1):  # a process a core is enough; and the same sums in the same order
+        features = store.get(clip.stem)
+        computed = features is None
+        if features is None:
+            try:
+                features = store.compute(clip.stem, mono(decode(_clip_bytes(clip)), settings.sr))
+            except AudioError as error:
+                return ClipRow(reason=str(error))
+        summary = np.array(list(features.summary.values()), np.float32)
+        return ClipRow(song_image(features.frames, settings), summary, computed)
+
+
+def _clip_bytes(clip: Path) -> bytes:
+    try:
+        content = clip.read_bytes()
+    except OSError as error:
+        raise AudioError(f"its clip {clip.name} is not in the clip store; put it back") from error
+    if hashlib.sha256(content).hexdigest() != clip.stem:
+        raise AudioError(f"its clip {clip.name} is damaged in the clip store; put a good copy back")
+    return content
