@@ -11,6 +11,7 @@ import soundfile
 import yaml
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = Path(sys.executable).parent
 N_ARTISTS, SONGS_EACH, SR, SECONDS = 18, 3, 22050, 8.0
 PITCH_AND_PULSE = {"sad": (220, 1.0), "happy": (660, 4.0), "energetic": (1500, 8.0), "calm": (110, 0.5)}
 
@@ -47,12 +48,22 @@ def shrunk_params() -> dict:
     return params
 
 
-def mer(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `mer` in `folder` as a person would, with its home there and no other variable of ours."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("MER_") and k != "MLFLOW_TRACKING_URI"}
-    clean |= {"MER_HOME": str(folder / "var"), "OMP_NUM_THREADS": "1"} | environment
-    command = [sys.executable, "-m", "mer_tasks.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, env=clean, capture_output=True, text=True, check=False)
+def mer(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `mer` in `folder` as a person would."""
+    return run(folder, "mer", *arguments)
+
+
+def run(folder: Path, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a program of this environment in `folder`, with its home there and no other variable of ours."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MER_", "MLFLOW_"))}
+    environment |= {
+        "MER_HOME": str(folder / "var"),
+        "OMP_NUM_THREADS": "1",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/var/mlflow/mlflow.db",
+        "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+    }
+    command = [PROGRAMS / program, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _song(mood: str, seed: int) -> np.ndarray:
