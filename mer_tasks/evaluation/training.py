@@ -19,7 +19,7 @@ from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.scores import Scores, score
 from mer_tasks.files import replacing, write_text
 from mer_tasks.models.choose import Inputs, build_model, model_inputs
-from mer_tasks.models.torch_classifier import forget_watched, learning_curve, watch
+from mer_tasks.models.torch_classifier import forget_watched, learning_curve, one_thread, watch
 from mer_tasks.progress import progress
 from mer_tasks.settings import Machine, ModelName, Params
 
@@ -57,7 +57,8 @@ def cross_validate(
         torch.manual_seed(seed + number)
         model = build()
         watch(model, X[learn], y[learn], X[held_out], y[held_out], keep_best_epoch)
-        model.fit(X[learn], y[learn])
+        with one_thread():
+            model.fit(X[learn], y[learn])
         forget_watched(model)
         fitted.append(FittedFold(model, held_out, model.predict_proba(X[held_out]), learning_curve(model)))
     return fitted
