@@ -1,0 +1,57 @@
+# What there is to run: make
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+UV := 0.13.9
+BIN := .venv/bin
+
+# uv does not read pip's settings; the folder of wheels named there may hold the CPU build of PyTorch.
+export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## run the main job: Airflow, MLflow, sample songs, a model in service; up until Ctrl-C
+	@$(BIN)/mer demo
+
+.PHONY: setup
+setup: .venv/made ## build .venv, which holds everything
+
+# Compiled once here: some twenty processes of the demo import from it.
+.venv/made: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11, or make PYTHON=…"; exit 1; }
+	@echo "Building .venv: once, and again when requirements.lock or pyproject.toml changes"
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv; $(BIN)/pip install --quiet uv==$(UV); }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: test
+test: lint ## lint, then all tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: lint
+lint: setup ## ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+COMPILE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate pyproject.toml
+
+.PHONY: lock
+lock: setup ## write the locks anew from pyproject.toml, keeping versions that still fit
+	sed -i '/^torch==/d' requirements.lock # kept, the pin would choose the build with CUDA
+	sed -i '/^torch==/d' requirements.lock # else the old pin, which has no +cpu, brings CUDA's packages in
+	$(COMPILE) --extra worker --extra dev -o requirements.lock
+	$(COMPILE) -c requirements.lock -o requirements-orchestrator.lock
+	sed -i 's/+cpu$$//' requirements*.lock # the pin takes whichever build of PyTorch there is
+
+.PHONY: clean
+clean: ## remove .venv and caches; songs, models and databases stay
+	rm -rf .venv build .*_cache .hypothesis *.egg-info
+	find dags mer_tasks tests -name __pycache__ -prune -exec rm -rf {} +

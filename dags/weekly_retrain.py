@@ -1,0 +1,266 @@
+"""The weekly retraining: what runs when, in which queue, and what follows.
+
+The work is `mer_tasks`, called in the tasks: while Airflow parses this file, only Airflow and the
+standard library are imported. Each stage of `dvc.yaml` is one task, run in a DVC workspace of its own run.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import (
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    dag,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowSkipException
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import Machine
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder with `params.yaml` and `dvc.yaml`."""
+
+WORKSPACES_KEPT = 10
+
+AS_IN_PARAMS = "Empty: as in params.yaml."
+
+FORM = {
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Data as of",
+        description="Train on what was known at the end of this day (UTC), so that the run can be repeated. "
+        "Empty: the day of the run.",
+    ),
+    "collections": Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "minLength": 1},
+        minItems=1,
+        title="Collections",
+        description="The collections of songs, named at mer import --collection, that make the data set, "
+        f"one a line. {AS_IN_PARAMS}",
+    ),
+    "models": Param(
+        None,
+        type=["null", "array"],
+        items={"enum": ["logistic_regression", "neural_network", "resnet18"]},
+        examples=["logistic_regression", "neural_network", "resnet18"],
+        minItems=1,
+        uniqueItems=True,
+        title="Models",
+        description=f"The models to train and compare. {AS_IN_PARAMS}",
+    ),
+    "protocol": Param(
+        None,
+        type=["null", "string"],
+        enum=[None, "grouped", "paper"],
+        values_display={
+            "null": "as in params.yaml",
+            "grouped": "grouped: no artist in two folds",
+            "paper": "paper: no groups, best epoch",
+        },
+        title="Protocol",
+        description=f"How models are scored. {AS_IN_PARAMS}",
+    ),
+    "weights": Param(
+        None,
+        type=["null", "string"],
+        minLength=1,
+        examples=["imagenet", "none"],
+        title="ResNet-18 weights",
+        description="imagenet (downloaded by torchvision), none (random), or a path to a state dict. "
+        f"{AS_IN_PARAMS} MER_RESNET18_WEIGHTS on the worker overrides it.",
+    ),
+    "promote": Param(
+        True,
+        type="boolean",
+        title="Promote automatically",
+        description="Put the new version in service when it passes the gate. Otherwise it stays registered, "
+        "and a person runs mer promote.",
+    ),
+}
+
+OVERRIDES = {
+    "collections": "snapshot.collections",
+    "models": "train.models",
+    "protocol": "evaluation.protocol",
+    "weights": "resnet18.weights",
+}
+"""Which key of `params.yaml` a field of the form overrides."""
+
+
+def alert(context: Mapping[str, Any]) -> None:
+    """Tell a person that a task failed."""
+    from mer_tasks.alerts import alert_on_failure
+
+    alert_on_failure(context)
+
+
+DEFAULT_ARGS = {
+    # A worker that is lost or a database that is busy comes back within minutes. What was finished is
+    # kept by DVC, so a retry repeats only the stage that failed.
+    "retries": 2,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": True,
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception="mer_tasks.domain.InputError",
+                action=RetryAction.FAIL,
+                reason="The input is wrong: trying again changes nothing",
+            )
+        ]
+    ),
+    "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": alert,  # here, because Airflow never calls one given to the DAG
+    "pool": "default_pool",
+    "queue": "default",
+}
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 4 * * 1", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=FORM,
+    tags=["mood"],
+    doc_md=(
+        "Keeps the mood model fresh: every Monday at 04:00 UTC, and by hand with **Trigger**.\n\n"
+        "The songs that the catalog knows become a data set; a critical finding in it stops the run. Models are "
+        "trained on it, compared, and the best is registered in MLflow as `mood`. It becomes `mood@champion` when "
+        "it is better than the model in service on songs neither has seen.\n\n"
+        "A failed task sends an alert. `docs/weekly-retraining.md` says how to read, repeat and repair a run."
+    ),
+)
+def weekly_retrain() -> None:
+    """The road, one task a stage."""
+
+    @task
+    def open_workspace() -> list[str]:
+        """Make the folder in which this run's stages work, with the settings of the form; says what to train.
+
+        The settings are those of `params.yaml`, changed where the form says so. A run that is cleared and
+        repeated keeps the settings it began with.
+        """
+        from mer_tasks.settings import load_params
+        from mer_tasks.workspace import create_workspace, prune_workspaces
+
+        workspace = create_workspace(PROJECT, _workspace(), _overrides(), _machine())
+        prune_workspaces(workspace.parent, keep=WORKSPACES_KEPT)
+        return list(load_params(workspace / "params.yaml").train.models)
+
+    @task(pool="downloads", execution_timeout=timedelta(hours=6))
+    def collect_clips() -> None:
+        """Cut the 30 seconds of every song of the collections that has no clip yet.
+
+        A song that cannot be fetched or decoded does not stop the others: the catalog keeps the reason, and
+        the quality gate counts how many are missing.
+        """
+        from mer_tasks.workspace import run
+
+        run(["mer", "clips"], _workspace(), _machine())
+
+    @task
+    def snapshot() -> str:
+        """Freeze the data set: the chosen collections as the catalog knew them on that day."""
+        return _reproduce("snapshot")
+
+    @task
+    def validate() -> str:
+        """The quality gate. Red when a finding is critical, and nothing after it runs.
+
+        The log and the alert name the songs; the whole report is `data/quality` in the run's workspace.
+        """
+        return _reproduce("validate")
+
+    @task
+    def features() -> str:
+        """Compute each clip's image and summary, once for all models."""
+        return _reproduce("features")
+
+    @task(
+        queue="gpu",
+        pool="gpu",
+        max_active_tis_per_dagrun=1,  # DVC works on one stage of a workspace at a time
+        execution_timeout=timedelta(hours=6),
+        map_index_template="{{ task.op_kwargs['model'] }}",
+        doc_md="Train one model fold by fold and score its out-of-fold predictions.",
+    )
+    def train(model: str) -> str:
+        """Train one model fold by fold and score its out-of-fold predictions."""
+        return _reproduce(f"train@{model}")
+
+    @task
+    def evaluate() -> str:
+        """Compare the models, with intervals and on the holdout."""
+        return _reproduce("evaluate")
+
+    @task
+    def register() -> dict[str, Any]:
+        """Log every model to MLflow and register the best of them."""
+        return _mer_json("register")
+
+    @task
+    def promote() -> dict[str, Any]:
+        """Put the new version in service if it beats the one there; skipped when the form says by hand."""
+        if not get_current_context()["params"]["promote"]:
+            raise AirflowSkipException("Left to a person, as the form says: run `mer promote`")
+        return _mer_json("promote")
+
+    models = open_workspace()
+    trained = train.expand(model=models)
+    models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
+    trained >> evaluate() >> register() >> promote()
+
+
+def _machine() -> "Machine":
+    """The machine's settings, as `mer` reads them in the project's folder."""
+    from mer_tasks.settings import load_machine
+
+    os.chdir(PROJECT)  # MER_HOME may be relative; each task is a process of its own
+    return load_machine()
+
+
+def _workspace() -> Path:
+    from mer_tasks.workspace import run_folder
+
+    return run_folder(_machine().home, get_current_context()["run_id"])
+
+
+def _overrides() -> dict[str, Any]:
+    """What the form says, by the keys of `params.yaml`; the day of the run is the same at every retry."""
+    context = get_current_context()
+    form = context["params"]
+    as_of = form["as_of"] or context["dag_run"].run_after.date().isoformat()
+    filled = {key: form[field] for field, key in OVERRIDES.items() if form[field] is not None}
+    return {"snapshot.as_of": as_of, **filled}
+
+
+def _reproduce(stage: str) -> str:
+    """Reproduce a stage in the run's workspace; the hash of `dvc.lock` says what came out."""
+    from mer_tasks.workspace import reproduce
+
+    return reproduce(_workspace(), stage, _machine())
+
+
+def _mer_json(command: str) -> dict[str, Any]:
+    """Run a `mer` command in the run's workspace and return the JSON line it prints."""
+    from mer_tasks.workspace import run
+
+    lines = run(["mer", command, "--json"], _workspace(), _machine())
+    return json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+
+
+weekly_retrain()
