@@ -45,8 +45,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server of this session's own, on a Unix socket in a temporary folder."""
     programs, user = _postgres_programs(), _ordinary_user()
-    # not in pytest's folder: that is closed to other users, and a socket's path must be short
-    folder = Path(tempfile.mkdtemp(prefix="mer-pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="mer-pg-"))  # pytest's own folders are closed to other users
     if user:
         shutil.chown(folder, user)
     control = f"pg_ctl -D {folder}/data -l {folder}/log -w"
@@ -54,7 +53,7 @@ def postgres() -> Iterator[str]:
 
     def run(command: str, *more: str) -> None:
         program, *arguments = command.split()
-        words = [programs / program, *arguments, *more]
+        words = [str(programs / program), *arguments, *more]
         subprocess.run(words, check=True, cwd="/", stdout=subprocess.DEVNULL, user=user, group=user)
 
     try:

@@ -104,10 +104,10 @@ def _said_before(connection: Connection, collection: str) -> dict[str, _Said]:
     return {
         row.track_id: _Said(
             Track(row.track_id, row.title, row.artist, row.path, row.url),
-            frozenset(label.mood for label in spoken[row.track_id, voice]),
+            frozenset(label.mood for label in spoken.get((row.track_id, voice), [])),
             next((given.numbers for given in measured.get((row.track_id, voice), [])), {}),
         )
-        for [row] in listed.values()
+        for row in (rows[-1] for rows in listed.values())
     }
 
 

@@ -1,0 +1,170 @@
+"""From notes to sound: additive synthesis, noise drums, reverberation and a soft limiter."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from mer_tasks.sources.sample.compose import Note, Score, compose
+from mer_tasks.sources.sample.plan import Song, generator
+
+Signal = NDArray[np.float32]
+
+SR = 22050
+"""The sampling rate of all synthesis, in Hz."""
+
+HARMONICS = 12
+RELEASE_S = 0.15
+TAIL_S = 1.5
+"""What follows the last note: its release and the room."""
+
+GAINS = {"lead": 0.32, "chords": 0.2, "bass": 0.22, "kick": 0.9, "snare": 0.5, "hat": 0.16}
+
+
+@dataclass(frozen=True, slots=True)
+class Timbre:
+    """An instrument: how its harmonics weigh, how it dies away (1/s), how it wavers (cents)."""
+
+    hollow: float
+    formant: float
+    decay: float
+    vibrato: float
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An artist's sound, the same in every mood: instruments, drum kit, room, and mastering."""
+
+    instruments: dict[str, Timbre]
+    brightness: float
+    kick_hz: float
+    snare_hz: float
+    drum_decay: float
+    room_s: float
+    pan: float
+    tilt: float
+    peak: float
+
+
+def house_of(artist: str, seed: int) -> House:
+    """Draw an artist's sound."""
+    rng = generator(seed, artist, "house")
+    return House(
+        instruments={part: _draw_timbre(rng) for part in ("lead", "chords", "bass")},
+        brightness=float(rng.uniform(-0.5, 0.5)),
+        kick_hz=float(rng.uniform(42, 65)),
+        snare_hz=float(rng.uniform(150, 260)),
+        drum_decay=float(rng.uniform(0.6, 1.6)),
+        room_s=float(rng.uniform(0.4, 1.6)),
+        tilt=float(rng.uniform(-0.5, 0.5)),
+        pan=float(rng.uniform(-0.4, 0.4)),
+        peak=float(10 ** (rng.uniform(-6, -1) / 20)),
+    )
+
+
+def _draw_timbre(rng: np.random.Generator) -> Timbre:
+    """Half of the instruments are plucked or struck, half blown or bowed."""
+    plucked = rng.random() < 0.5
+    return Timbre(
+        hollow=float(rng.uniform(0, 0.9)),
+        formant=float(rng.uniform(1, 7)),
+        decay=float(rng.uniform(1.0, 5.0) if plucked else rng.uniform(0, 0.5)),
+        vibrato=0.0 if plucked else float(rng.uniform(0, 18)),
+    )
+
+
+def render(song: Song) -> Signal:
+    """The song as stereo sound, shape (samples, 2), within ±1, at `SR` Hz; the same on every call."""
+    house = house_of(song.artist, song.seed)
+    rng = song.random("sound")
+    score = compose(song)
+    end_s = max(note.start + note.duration for notes in score.values() for note in notes)
+    mix = np.zeros((2, int((end_s + TAIL_S) * SR)), dtype=np.float32)
+    for part, sounds in _sounds(song, house, score, rng).items():
+        mono = _place(score[part], sounds, mix.shape[1])
+        pan = {"lead": house.pan, "chords": -house.pan}.get(part, 0.0)
+        for channel, side in enumerate((-1, 1)):
+            mix[channel] += np.float32(GAINS[part] * (1 + side * pan)) * mono
+    return _master(_reverberate(mix, house, song.character.reverb, rng), house, song.character.drive).T
+
+
+Sounds = dict[tuple[int, float], Signal]
+"""Each sound a part makes, once: by pitch and duration."""
+
+
+def _sounds(song: Song, house: House, score: Score, rng: np.random.Generator) -> dict[str, Sounds]:
+    """Make every sound that each part of the score needs."""
+    kit = _drum_kit(house, rng)
+    sounds: dict[str, Sounds] = {}
+    for part, notes in score.items():
+        wanted = sorted({(note.pitch, note.duration) for note in notes})
+        if part in kit:
+            sounds[part] = {key: kit[part] for key in wanted}
+        else:
+            timbre, character = house.instruments[part], song.character
+            rolloff = max(character.rolloff - house.brightness, 0.3)
+            sounds[part] = {key: tone(timbre, rolloff, character.attack, *key) for key in wanted}
+    return sounds
+
+
+def tone(timbre: Timbre, rolloff: float, attack_s: float, pitch: int, duration_s: float) -> Signal:
+    """One note by additive synthesis: a damped rotating phasor z, and a polynomial in z as its timbre.
+
+    The n-th power of z is the n-th harmonic, and dies away n times as fast, as on a string.
+    """
+    hertz = 440 * 2 ** ((pitch - 69) / 12)
+    t = np.arange(int((duration_s + RELEASE_S) * SR)) / SR
+    weights = _harmonics(timbre, rolloff, hertz)
+    waver = timbre.vibrato / 1200 * np.log(2) * np.sin(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5)
+    phasor = np.exp(2j * np.pi * hertz * (t + waver) - timbre.decay * t)
+    sound = np.polyval(np.append(weights[::-1], 0), phasor).imag
+    attack_s = min(attack_s, duration_s / 2)
+    envelope = np.interp(t, (0, attack_s, duration_s, duration_s + RELEASE_S), (0, 1, 1, 0))
+    return (sound * envelope).astype(np.float32)
+
+
+def _harmonics(timbre: Timbre, rolloff: float, hertz: float) -> NDArray[np.float64]:
+    """Weights of the harmonics below Nyquist, with unit power together."""
+    n = np.arange(1, max(1, min(HARMONICS, int(0.45 * SR / hertz))) + 1)
+    weights = n**-rolloff * np.where(n % 2, 1, 1 - timbre.hollow)
+    weights *= 1 + 2 * np.exp(-((n - timbre.formant) ** 2) / 2)
+    return weights / np.sqrt(np.sum(weights**2))
+
+
+def _drum_kit(house: House, rng: np.random.Generator) -> dict[str, Signal]:
+    """A falling sine as kick, noise with a tone as snare, differentiated noise as hi-hat."""
+    t = np.arange(SR // 2) / SR
+    noise = rng.standard_normal((2, len(t)))
+    falling = house.kick_hz * (t + 0.09 * (1 - np.exp(-t / 0.03)))
+    kick = np.sin(2 * np.pi * falling) * np.exp(-t / (0.12 * house.drum_decay))
+    snare = (0.5 * noise[0] + np.sin(2 * np.pi * house.snare_hz * t)) * np.exp(-t / (0.08 * house.drum_decay))
+    hat = np.diff(noise[1], prepend=0) * np.exp(-t / (0.03 * house.drum_decay))
+    sounds = {"kick": kick, "snare": snare, "hat": hat}
+    return {drum: sound.astype(np.float32) for drum, sound in sounds.items()}
+
+
+def _place(notes: list[Note], sounds: Sounds, length: int) -> Signal:
+    """Add up a part's notes where they begin."""
+    track = np.zeros(length, dtype=np.float32)
+    for note in notes:
+        start = int(note.start * SR)
+        sound = sounds[note.pitch, note.duration][: length - start]
+        track[start : start + len(sound)] += np.float32(note.gain) * sound
+    return track
+
+
+def _reverberate(dry: Signal, house: House, share: float, rng: np.random.Generator) -> Signal:
+    """Add a room: the mix convolved with exponentially dying noise, which reaches one ear later."""
+    t = np.arange(int(house.room_s * SR)) / SR
+    response = rng.standard_normal(len(t)) * 10 ** (-3 * t / house.room_s)
+    wet = oaconvolve(dry.mean(axis=0), response.astype(np.float32))[: dry.shape[1]]
+    wet *= np.float32(share * dry.std() / wet.std())
+    return dry + np.stack([wet, np.roll(wet, int(0.011 * SR))])
+
+
+def _master(mix: Signal, house: House, drive: float) -> Signal:
+    """Tilt the spectrum and drive a soft limiter; the peak after it is the artist's, not the mood's."""
+    mix[:, 1:] += np.float32(house.tilt) * mix[:, :-1]
+    limited = np.tanh(mix * np.float32(2 * drive / np.abs(mix).max()))
+    return limited * np.float32(house.peak / np.abs(limited).max())
