@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.snapshot import Snapshot
@@ -21,6 +21,9 @@ from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.table import IMAGE, LEFT_OUT, META, SONGS, SPOTIFY, SUMMARY
 from mer_tasks.progress import progress
 from mer_tasks.settings import Features
+
+IDLE_WORKER_S = 20
+"""A process without work ends after this long, so that those of a killed run do not linger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,9 @@ def _clip_rows(
     clips: list[Path], store: FeatureStore, settings: Features, n_workers: int
 ) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
-    parallel = Parallel(n_jobs=n_workers, return_as="generator")
-    rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
+    with parallel_config("loky", idle_worker_timeout=IDLE_WORKER_S):
+        parallel = Parallel(n_jobs=n_workers, return_as="generator")
+        rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
     return progress(rows, len(clips), "features", "clip")
 
 
