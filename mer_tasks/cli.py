@@ -106,6 +106,8 @@ def import_(
         f"collection {name}: {report.new} new songs, {report.changed} changed, {report.unchanged} unchanged,"
         f" {report.repeated} repeated rows, {len(report.problems)} rows left out"
     )
+    if report.ignored:
+        print(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
     if name not in load_params().snapshot.collections:
         print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
     _write_revision(catalog)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from unicodedata import normalize
 
 
 class InputError(Exception):
@@ -81,3 +82,8 @@ class ClipOutcome:
     track_id: str
     clip: Clip | None = None
     reason: str | None = None
+
+
+def normalised(name: str) -> str:
+    """A name of an artist or a song as it is compared: Unicode's NFKC, caseless, single spaces."""
+    return " ".join(normalize("NFKC", name).casefold().split())

@@ -34,7 +34,7 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         ("folds: 5", "folds: 1", r"evaluation\.folds: .*greater than or equal to 2.*not 1"),
         ("mel: db", "mel: loud", r"features\.mel: .*'db' or 'power'.*not 'loud'"),
         ("sr: 22050", "sr: [", r"not YAML"),
-        ("  C: 1.0\n", "", r"logistic_regression\.C: missing; add it"),
+        ("  C: 0.1", "  #", r"logistic_regression\.C: missing; add it"),
         ("as_of: latest", "as_of: sometimes", r"snapshot\.as_of"),
     ],
 )

@@ -55,7 +55,7 @@ def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
     """The clip of a song as one channel at `sr` Hz, shape (n,); a clip's own file gives all of it.
 
     Raises:
-        AudioError: the song cannot be decoded or is too short.
+        AudioError: the song cannot be decoded, is too short or is silent.
     """
     return mono(_excerpt(source, settings).sound, sr)
 
@@ -70,8 +70,6 @@ def cut_clip(song: Path, store: Path, settings: Clips) -> Clip:
         AudioError: the song cannot be decoded, is too short or is silent.
     """
     start_s, is_whole, sound = _excerpt(song, settings)
-    if np.abs(sound.y).max() < SILENT_PEAK:
-        raise AudioError(f"{song.name}: is silent")
     with tempfile.TemporaryDirectory() as folder:
         mp3 = Path(folder, "clip.mp3")
         if is_whole and _is_mp3(song):
@@ -96,6 +94,8 @@ def _excerpt(source: Path | bytes, settings: Clips) -> Excerpt:
     start_s, length_s = window(duration_s, settings, name_of(source))
     sound = decode(source, start_s, length_s)
     window(sound.duration_s, settings, name_of(source))  # damaged audio gives less than its packets promise
+    if np.abs(sound.y).max() < SILENT_PEAK:
+        raise AudioError(f"{name_of(source)}: is silent")
     return Excerpt(start_s, length_s == duration_s, sound)
 
 

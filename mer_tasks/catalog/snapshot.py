@@ -1,7 +1,6 @@
 """The data set as of a day: each song with one mood and what models need, and why others are left out."""
 
 import hashlib
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from mer_tasks.catalog.importing import said_by_file
 from mer_tasks.catalog.reading import newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
 from mer_tasks.catalog.song_file import ANNOTATIONS
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track, normalised
 from mer_tasks.files import write_text
 from mer_tasks.settings import Snapshot as Settings
 
@@ -73,11 +72,6 @@ class _Song:
         votes = Counter(statement.mood for statement in said)
         fewest = max(votes.values()) if said and said[0].kind == LabelKind.CHART else 1
         return {mood for mood, count in votes.items() if count >= fewest}
-
-
-def normalise_artist(artist: str) -> str:
-    """An artist's name as it is compared: compatibility forms, case and spacing do not count."""
-    return _normalised(artist)
 
 
 def take_snapshot(catalog: Catalog, settings: Settings) -> Snapshot:
@@ -168,7 +162,7 @@ def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
     same = DisjointSet(songs)
     first: dict[Hashable, str] = {}
     for track_id, song in songs.items():
-        keys: list[Hashable] = [(_normalised(song.track.artist), _normalised(song.track.title))]
+        keys: list[Hashable] = [(normalised(song.track.artist), normalised(song.track.title))]
         if song.clip:
             keys.append(song.clip.sha256)
         for key in keys:
@@ -214,10 +208,6 @@ def _row(song: _Song) -> dict[str, Any]:
         **clip,
         **numbers,
     }
-
-
-def _normalised(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:

@@ -142,7 +142,9 @@ def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Cons
         f"Registered: {version['name']} version {version['version']} ({version['model']})", highlight=False
     )
     alias = f"{version['name']}@champion"
-    answer = f"{decision['version']} is now {alias}" if decision["promoted"] else f"{alias} stays as it was"
+    answer = (
+        f"version {decision['version']} is {alias}" if decision["promoted"] else f"{alias} stays as it was"
+    )
     console.print(f"Promotion:  {answer}: {decision['reason']}", highlight=False)
     console.print(
         f"\nAirflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}", highlight=False, soft_wrap=True

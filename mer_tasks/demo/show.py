@@ -72,9 +72,9 @@ def score_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     some = next(iter(scores.values()))
     table = Table(title=f"Scores on {some['songs']}, out of fold ({some['protocol']})", title_justify="left")
     for name in ("model", "features"):
-        table.add_column(name)
-    for name in ("accuracy", "95 % interval", "macro F1", "songs"):
-        table.add_column(name, justify="right")
+        table.add_column(name, no_wrap=True)
+    for name in ("accuracy", "95 % interval", "F1", "songs"):
+        table.add_column(name, justify="right", no_wrap=True)
     for model, score in sorted(scores.items(), key=lambda item: -item[1]["accuracy"]):
         interval = f"{score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
         accuracy, macro_f1 = f"{score['accuracy']:.3f}", f"{score['macro_f1']:.3f}"

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mer_tasks import layout
-from mer_tasks.catalog.snapshot import normalise_artist
-from mer_tasks.domain import InputError
+from mer_tasks.domain import InputError, normalised
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.scores import mean_interval
 from mer_tasks.files import write_text
@@ -108,7 +107,7 @@ def accuracy_gain(
 ) -> dict[str, float]:
     """The paired difference of two models' accuracies on the same songs, new minus old, with a 95 % interval."""
     difference = (new == truth).astype(float).to_numpy() - (old == truth).astype(float).to_numpy()
-    groups = artists.map(normalise_artist).to_numpy().astype(str)
+    groups = artists.map(normalised).to_numpy().astype(str)
     low, high = mean_interval(difference, groups, params.evaluation.bootstrap, params.evaluation.seed)
     return {
         "gain": round(float(np.mean(difference)), 4),

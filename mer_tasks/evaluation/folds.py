@@ -8,8 +8,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mer_tasks import settings
-from mer_tasks.catalog.snapshot import normalise_artist
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS, InputError, normalised
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def _fraction(text: str) -> float:
 
 def split(songs: pd.DataFrame, evaluation: settings.Evaluation) -> Split:
     """Set the holdout apart, by a hash of the artist: growth never moves a song, no artist is on both sides."""
-    by_artist = np.array([_fraction(normalise_artist(artist)) for artist in songs["artist"]])
+    by_artist = np.array([_fraction(normalised(artist)) for artist in songs["artist"]])
     apart = by_artist < evaluation.holdout_share
     rank = (
         pd.DataFrame({"mood": songs["mood"].to_numpy(), "order": [_fraction(i) for i in songs["track_id"]]})[
@@ -54,7 +53,7 @@ def folds(songs: pd.DataFrame, evaluation: settings.Evaluation) -> list[tuple[np
     Raises:
         InputError: a mood has fewer artists than there are folds, so some fold could not be scored.
     """
-    moods, artists = songs["mood"].to_numpy(), songs["artist"].map(normalise_artist).to_numpy()
+    moods, artists = songs["mood"].to_numpy(), songs["artist"].map(normalised).to_numpy()
     counted = artists if evaluation.protocol == "grouped" else np.arange(len(songs))
     for mood in MOODS:
         n = len(np.unique(counted[moods == mood]))

@@ -12,8 +12,8 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from mer_tasks import layout
-from mer_tasks.catalog.snapshot import Snapshot, normalise_artist, read_snapshot
-from mer_tasks.domain import MOODS, SAMPLE_COLLECTION
+from mer_tasks.catalog.snapshot import Snapshot, read_snapshot
+from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, normalised
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.scores import Scores, score
@@ -123,7 +123,7 @@ def score_predictions(predictions: pd.DataFrame, params: Params) -> Scores:
     return score(
         predictions["mood"].to_numpy(),
         predictions["predicted"].to_numpy(),
-        predictions["artist"].map(normalise_artist).to_numpy(),
+        predictions["artist"].map(normalised).to_numpy(),
         params.evaluation.bootstrap,
         params.evaluation.seed,
     )

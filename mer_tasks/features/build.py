@@ -1,6 +1,7 @@
 """From a snapshot and its clips to the features of a data set, each clip computed once."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,14 +17,11 @@ from mer_tasks.catalog.snapshot import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features.clip import summary_names
 from mer_tasks.features.image import image_shape
-from mer_tasks.features.row import ClipRow, clip_row
+from mer_tasks.features.row import ClipRow, clip_row, end_with
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.table import IMAGE, LEFT_OUT, META, SONGS, SPOTIFY, SUMMARY
 from mer_tasks.progress import progress
 from mer_tasks.settings import Features
-
-IDLE_WORKER_S = 20
-"""A process without work ends after this long, so that those of a killed run do not linger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def _clip_rows(
     clips: list[Path], store: FeatureStore, settings: Features, n_workers: int
 ) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
-    with parallel_config("loky", idle_worker_timeout=IDLE_WORKER_S):
+    with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
         parallel = Parallel(n_jobs=n_workers, return_as="generator")
         rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
     return progress(rows, len(clips), "features", "clip")
@@ -80,7 +78,7 @@ def _write(
     out: Path, snapshot: Snapshot, rows: Iterator[tuple[str, ClipRow]], settings: Features
 ) -> FeaturesReport:
     """Write all files into `out`, each image as soon as it is there."""
-    track_ids, summaries, left_out, computed = [], [], [], 0
+    track_ids, names, summaries, left_out, computed = [], list[str](), [], [], 0
     with (out / IMAGE).open("wb") as images:
         _write_header(images, 0, settings)
         for track_id, row in rows:
@@ -89,11 +87,12 @@ def _write(
                 continue
             images.write(row.image.tobytes())
             track_ids.append(track_id)
-            summaries.append(row.summary)
+            names = list(row.summary)
+            summaries.append(np.array(list(row.summary.values()), np.float32))
             computed += row.computed
         images.seek(0)
         _write_header(images, len(track_ids), settings)
-    names = summary_names(settings)
+    names = names or list(summary_names(settings))
     table = np.array(summaries, np.float32).reshape(len(summaries), len(names))
     pd.DataFrame(table, columns=pd.Index(names)).to_parquet(out / SUMMARY)
     spotify = snapshot.songs[["track_id", *SPOTIFY_FEATURES]].dropna()

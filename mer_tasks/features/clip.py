@@ -1,6 +1,5 @@
 """All that is computed from a clip's samples."""
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +30,6 @@ def describe(y: np.ndarray, settings: Features) -> ClipFeatures:
     return ClipFeatures(frames, song_summary(heard, magnitude[:, :n], frames.first(n), settings))
 
 
-@cache
 def summary_names(settings: Features) -> tuple[str, ...]:
     """The names of a summary's statistics, in order."""
     tone = np.sin(np.arange(settings.sr, dtype=np.float32))

@@ -1,6 +1,9 @@
 """A clip's row in a data set: what a process of `build_features` makes, and all that it imports."""
 
 import hashlib
+import os
+import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +20,7 @@ class ClipRow(NamedTuple):
     """What a data set takes from one clip, or the reason why it takes nothing."""
 
     image: np.ndarray | None = None
-    summary: np.ndarray | None = None
+    summary: dict[str, float] | None = None
     computed: bool = False
     reason: str | None = None
 
@@ -32,8 +35,18 @@ def clip_row(clip: Path, store: FeatureStore, settings: Features) -> ClipRow:
                 features = store.compute(clip.stem, mono(decode(_clip_bytes(clip)), settings.sr))
             except AudioError as error:
                 return ClipRow(reason=str(error))
-        summary = np.array(list(features.summary.values()), np.float32)
-        return ClipRow(song_image(features.frames, settings), summary, computed)
+        return ClipRow(song_image(features.frames, settings), features.summary, computed)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when its parent does, even by kill -9: left alone it would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _clip_bytes(clip: Path) -> bytes:

@@ -1,11 +1,10 @@
 """The tables that expectations look at; what would need a custom expectation is a column here."""
 
-from unicodedata import normalize
 
 import pandas as pd
 
 from mer_tasks.catalog.snapshot import Snapshot
-from mer_tasks.domain import MOODS
+from mer_tasks.domain import MOODS, normalised
 
 
 def tables_of(snapshot: Snapshot) -> dict[str, pd.DataFrame]:
@@ -32,7 +31,7 @@ def same_song_key(artist: object, title: object) -> str | None:
     """
     if not isinstance(artist, str) or not isinstance(title, str):
         return None
-    return "\n".join(" ".join(normalize("NFKC", text).casefold().split()) for text in (artist, title))
+    return "\n".join(map(normalised, (artist, title)))
 
 
 def _moods(moods: pd.Series) -> pd.DataFrame:

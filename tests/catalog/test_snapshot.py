@@ -15,12 +15,11 @@ from mer_tasks.catalog.schema import items, labels, tracks
 from mer_tasks.catalog.snapshot import (
     SONG_COLUMNS,
     Snapshot,
-    normalise_artist,
     read_snapshot,
     take_snapshot,
     write_snapshot,
 )
-from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError, normalised
 from mer_tasks.settings import Params
 from mer_tasks.settings import Snapshot as Settings
 
@@ -274,7 +273,7 @@ def test_a_song_whose_ids_have_two_moods_is_a_finding(
 
 @pytest.mark.parametrize("other", ["Björk", "BJÖRK", "  björk ", "Ｂｊöｒｋ", "Bjo\u0308rk"])
 def test_an_artist_is_the_same_in_every_spelling(other: str) -> None:
-    assert normalise_artist(other) == "björk"
+    assert normalised(other) == "björk"
 
 
 def test_a_snapshot_survives_its_files(

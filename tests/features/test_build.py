@@ -1,11 +1,16 @@
 """From a snapshot to the features of a data set: whole, the same each time, nothing computed twice."""
 
+import pickle
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import soundfile
 
@@ -15,8 +20,9 @@ from mer_tasks.catalog.snapshot import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.build import FeaturesReport, build_features
 from mer_tasks.features.table import clip_features, load_features
-from mer_tasks.settings import Features, Params
+from mer_tasks.settings import Features, Params, load_params
 
+ROOT = Path(__file__).parents[2]
 MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"
 Build = Callable[..., FeaturesReport]
 
@@ -30,10 +36,8 @@ def settings(params: Params) -> Features:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Three clips in a store; the SHA-256 of each, and where the store is, by name."""
-    from mer_tasks.settings import load_params
-
     folder = tmp_path_factory.mktemp("clips")
-    short = load_params(Path(__file__).parents[2] / "params.yaml").clips
+    short = load_params(ROOT / "params.yaml").clips
     short = short.model_copy(update={"duration_s": 3.0, "min_duration_s": 1.0})
     found = {"store": str(folder)}
     for hz in (220, 440, 880):
@@ -167,6 +171,30 @@ def test_remains_of_a_killed_run_do_no_harm(tmp_path: Path, clips: dict[str, str
     assert not remains.exists()
     assert not (tmp_path / "features" / "of another time.csv").exists()
     assert len(load_features(tmp_path / "features", "image").values) == 1
+
+
+def test_kill_leaves_no_process_and_no_harm(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
+    songs = everything(clips)
+    pickle_path = tmp_path / "arguments.pickle"
+    features = load_params(ROOT / "params.yaml").features.model_copy(
+        update={"hop_length": 2048, "n_mels": 32}
+    )
+    arguments = (songs, tmp_path / "clips", tmp_path / "store", tmp_path / "features", features, 2)
+    pickle_path.write_bytes(pickle.dumps(arguments))
+    code = "import pickle, sys; from mer_tasks.features.build import build_features as build;"
+    code += "build(*pickle.load(open(sys.argv[1], 'rb')))"
+    running = subprocess.Popen([sys.executable, "-c", code, pickle_path], stderr=subprocess.DEVNULL)
+    while running.poll() is None and not list((tmp_path / "store").rglob("*.npz")):
+        time.sleep(0.05)
+    children = psutil.Process(running.pid).children(recursive=True)
+    running.kill()
+    running.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+    build(songs, "features")
+    build(songs, "untouched", store="another store")
+    for path in (tmp_path / "untouched").iterdir():
+        assert path.read_bytes() == (tmp_path / "features" / path.name).read_bytes(), path.name
 
 
 @pytest.mark.parametrize("kind", ["spotify", "summary", "image"])

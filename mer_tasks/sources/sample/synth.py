@@ -15,6 +15,7 @@ SR = 22050
 """The sampling rate of all synthesis, in Hz."""
 
 HARMONICS = 12
+VIBRATO_HZ = 5.5
 RELEASE_S = 0.15
 TAIL_S = 1.5
 """What follows the last note: its release and the room."""
@@ -96,32 +97,43 @@ Sounds = dict[tuple[int, float], Signal]
 def _sounds(song: Song, house: House, score: Score, rng: np.random.Generator) -> dict[str, Sounds]:
     """Make every sound that each part of the score needs."""
     kit = _drum_kit(house, rng)
+    rolloff = max(song.character.rolloff - house.brightness, 0.3)
     sounds: dict[str, Sounds] = {}
     for part, notes in score.items():
-        wanted = sorted({(note.pitch, note.duration) for note in notes})
+        wanted = {(note.pitch, note.duration) for note in notes}
         if part in kit:
-            sounds[part] = {key: kit[part] for key in wanted}
+            sounds[part] = dict.fromkeys(wanted, kit[part])
         else:
-            timbre, character = house.instruments[part], song.character
-            rolloff = max(character.rolloff - house.brightness, 0.3)
-            sounds[part] = {key: tone(timbre, rolloff, character.attack, *key) for key in wanted}
+            sounds[part] = _tones(house.instruments[part], rolloff, song.character.attack, wanted)
     return sounds
 
 
-def tone(timbre: Timbre, rolloff: float, attack_s: float, pitch: int, duration_s: float) -> Signal:
-    """One note by additive synthesis: a damped rotating phasor z, and a polynomial in z as its timbre.
+def _tones(timbre: Timbre, rolloff: float, attack_s: float, wanted: set[tuple[int, float]]) -> Sounds:
+    """Make each pitch's longest tone, and cut the shorter ones from it."""
+    longest = dict(sorted(wanted))
+    tones = {pitch: vibrate(timbre, rolloff, pitch, duration) for pitch, duration in longest.items()}
+    return {(pitch, duration): _articulate(tones[pitch], duration, attack_s) for pitch, duration in wanted}
+
+
+def vibrate(timbre: Timbre, rolloff: float, pitch: int, duration_s: float) -> Signal:
+    """A tone by additive synthesis: a damped rotating phasor z, and a polynomial in z as its timbre.
 
     The n-th power of z is the n-th harmonic, and dies away n times as fast, as on a string.
     """
     hertz = 440 * 2 ** ((pitch - 69) / 12)
     t = np.arange(int((duration_s + RELEASE_S) * SR)) / SR
     weights = _harmonics(timbre, rolloff, hertz)
-    waver = timbre.vibrato / 1200 * np.log(2) * np.sin(2 * np.pi * 5.5 * t) / (2 * np.pi * 5.5)
+    waver = timbre.vibrato / 1200 * np.log(2) * np.sin(2 * np.pi * VIBRATO_HZ * t) / (2 * np.pi * VIBRATO_HZ)
     phasor = np.exp(2j * np.pi * hertz * (t + waver) - timbre.decay * t)
-    sound = np.polyval(np.append(weights[::-1], 0), phasor).imag
+    return np.polyval(np.append(weights[::-1], 0), phasor).imag.astype(np.float32)
+
+
+def _articulate(tone: Signal, duration_s: float, attack_s: float) -> Signal:
+    """Give a tone its beginning and its end."""
+    t = np.arange(int((duration_s + RELEASE_S) * SR)) / SR
     attack_s = min(attack_s, duration_s / 2)
     envelope = np.interp(t, (0, attack_s, duration_s, duration_s + RELEASE_S), (0, 1, 1, 0))
-    return (sound * envelope).astype(np.float32)
+    return tone[: len(t)] * envelope.astype(np.float32)
 
 
 def _harmonics(timbre: Timbre, rolloff: float, hertz: float) -> NDArray[np.float64]:
