@@ -46,7 +46,6 @@ COMPILE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-a
 .PHONY: lock
 lock: setup ## write the locks anew from pyproject.toml, keeping versions that still fit
 	sed -i '/^torch==/d' requirements.lock # kept, the pin would choose the build with CUDA
-	sed -i '/^torch==/d' requirements.lock # else the old pin, which has no +cpu, brings CUDA's packages in
 	$(COMPILE) --extra worker --extra dev -o requirements.lock
 	$(COMPILE) -c requirements.lock -o requirements-orchestrator.lock
 	sed -i 's/+cpu$$//' requirements*.lock # the pin takes whichever build of PyTorch there is

@@ -6,6 +6,7 @@ Run it in a project's folder whose stages have not run yet: `python benchmarks/r
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 
 import yaml
 from watch import watch
@@ -13,8 +14,7 @@ from watch import watch
 
 def main() -> None:
     """Print a table in Markdown."""
-    with open("params.yaml", encoding="utf-8") as file:
-        models = yaml.safe_load(file)["train"]["models"]
+    models = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["train"]["models"]
     stages = ["snapshot", "validate", "features", *(f"train@{model}" for model in models), "evaluate"]
     rows = []
     for stage in stages:

@@ -51,17 +51,21 @@ def test_no_params_at_all_says_where_to_run(tmp_path: Path) -> None:
 
 def test_an_unknown_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MER_DATABSE_URL", "sqlite://")
-    with pytest.raises(InputError, match="MER_DATABSE_URL: unknown variable; did you mean MER_DATABASE_URL?"):
+    with pytest.raises(
+        InputError, match=r"MER_DATABSE_URL: unknown variable; did you mean MER_DATABASE_URL\?"
+    ):
         load_machine()
 
 
 def test_a_variable_with_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MER_WORKERS", "many")
-    with pytest.raises(InputError, match="MER_WORKERS: .*not 'many'"):
+    with pytest.raises(InputError, match=r"MER_WORKERS: .*not 'many'"):
         load_machine()
 
 
-def test_home_is_where_everything_of_the_machine_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_home_is_where_everything_of_the_machine_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("MER_DATABASE_URL", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MER_HOME", str(tmp_path / "here"))

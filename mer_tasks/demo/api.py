@@ -91,10 +91,13 @@ class Airflow:
         return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"])
 
     def tasks(self, dag_id: str, run_id: str) -> list[Task]:
-        """The tasks of a run, in the order in which they started; those to come last."""
+        """The tasks of a run, first to last: Airflow gives a task the more weight the more depends on it."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100"
-        tasks = [_task(instance) for instance in self._call("GET", path)["task_instances"]]
-        return sorted(tasks, key=lambda task: (task.start is None, task.start or 0))
+        instances = self._call("GET", path)["task_instances"]
+        return [
+            _task(one)
+            for one in sorted(instances, key=lambda one: (-one["priority_weight"], one["map_index"]))
+        ]
 
     def last_words(self, dag_id: str, run_id: str, task: Task, lines: int = 15) -> str:
         """The last lines of a task's log."""

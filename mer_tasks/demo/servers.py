@@ -23,7 +23,7 @@ from mer_tasks.settings import Machine
 PROGRAMS = Path(sys.executable).parent
 LOOPBACK = "127.0.0.1"
 RECORD = "demo.pids"
-GRACE_S = 10.0
+GRACE_S = 5.0
 """How long a server may take to end by itself."""
 
 

@@ -1,6 +1,5 @@
 """The tables that expectations look at; what would need a custom expectation is a column here."""
 
-
 import pandas as pd
 
 from mer_tasks.catalog.snapshot import Snapshot

@@ -47,7 +47,9 @@ def built(name: str, params: Params) -> Pipeline:
 
 
 @pytest.mark.parametrize("name", ["logistic_regression", "neural_network"])
-def test_a_model_is_a_classifier_that_learns_saves_and_loads(name: str, params: Params, tmp_path: Path) -> None:
+def test_a_model_is_a_classifier_that_learns_saves_and_loads(
+    name: str, params: Params, tmp_path: Path
+) -> None:
     X, y = four_clouds(160, N_FEATURES)
     torch.manual_seed(0)
     model = built(name, params).fit(X[:120], y[:120])
@@ -99,7 +101,9 @@ def test_the_papers_protocol_keeps_the_best_epoch(params: Params) -> None:
     watch(model, X[:40], y[:40], X[40:], noise, keep_best_epoch=True)
     model.fit(X[:40], y[:40])
     forget_watched(model)
-    assert model.score(X[40:], noise) == pytest.approx(max(row["valid_accuracy"] for row in learning_curve(model)))
+    assert model.score(X[40:], noise) == pytest.approx(
+        max(row["valid_accuracy"] for row in learning_curve(model))
+    )
 
 
 def test_the_schedule_is_the_papers(params: Params) -> None:
@@ -133,7 +137,8 @@ def test_the_backbone_turns_an_image_into_512_numbers_whatever_the_batch(params:
 
 def test_random_weights_follow_the_seed(params: Params) -> None:
     first, again, other = (
-        resnet18.backbone_identity(resnet18.build_backbone(params.resnet18, "none", seed)) for seed in (1, 1, 2)
+        resnet18.backbone_identity(resnet18.build_backbone(params.resnet18, "none", seed))
+        for seed in (1, 1, 2)
     )
     assert first == again != other
 

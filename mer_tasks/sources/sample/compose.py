@@ -135,7 +135,7 @@ def _rhythm(rng: np.random.Generator, hits: float, syncopation: float) -> list[i
 def _chord(rng: np.random.Generator, root: int, dissonance: float) -> list[int]:
     """A triad on a degree, with a seventh or a second where dissonance asks for it."""
     triad = [root, root + 2, root + 4]
-    return triad + [root + int(rng.choice((6, 8)))] if rng.random() < dissonance else triad
+    return [*triad, root + int(rng.choice((6, 8)))] if rng.random() < dissonance else triad
 
 
 def _melody(
