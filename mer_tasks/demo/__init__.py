@@ -1,10 +1,9 @@
 """The main job on one machine: sample songs in, a registered model in service out, watched in Airflow and MLflow."""
 
+import contextlib
 import fcntl
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,7 +15,7 @@ from mer_tasks.demo.api import Airflow, Task
 from mer_tasks.demo.servers import ServerError, Servers, end_leftovers
 from mer_tasks.demo.show import Progress, read_scores, score_table
 from mer_tasks.demo.timings import Timings
-from mer_tasks.domain import InputError
+from mer_tasks.domain import SAMPLE_COLLECTION, InputError
 from mer_tasks.settings import Machine, load_params
 from mer_tasks.workspace import run_folder
 
@@ -48,9 +47,6 @@ def _attended(servers: Servers, console: Console, once: bool) -> int:
     try:
         if not _main_job(servers, console):
             return 1
-        if not once:
-            console.print("\nBoth stay up until Ctrl-C.")
-            signal.pause()
     except KeyboardInterrupt:
         console.print("\nEnding Airflow and MLflow …")
         return INTERRUPTED
@@ -58,6 +54,12 @@ def _attended(servers: Servers, console: Console, once: bool) -> int:
         console.print("\n[red]The demo stopped.[/]")
         console.print(str(error), markup=False, highlight=False)
         return 1
+    if not once:
+        console.print("\nBoth stay up until Ctrl-C.")
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                signal.pause()
+        console.print("\nEnding Airflow and MLflow …")
     return 0
 
 
@@ -67,7 +69,7 @@ def _main_job(servers: Servers, console: Console) -> bool:
     airflow = Airflow(servers.airflow_url)
     with timings.step("songs and servers"):
         _start(servers, airflow, timings, console)
-    run_id = airflow.trigger(DAG, _form(console))
+    run_id = airflow.trigger(DAG, _form(servers.machine.resnet18_weights, console))
     console.print(f"Retraining: run {run_id} of {DAG}", highlight=False)
     with timings.step("retraining"):
         failed = _watch(airflow, run_id, servers, timings, console)
@@ -101,17 +103,13 @@ def _start(servers: Servers, airflow: Airflow, timings: Timings, console: Consol
         airflow.add_pool(name, 1, description)
 
 
-def _form(console: Console) -> dict[str, Any]:
+def _form(weights: str | None, console: Console) -> dict[str, Any]:
     """The demo's settings, in the fields of the DAG's form."""
-    form: dict[str, Any] = {"collections": ["sample"]}
-    if weights := os.environ.get("MER_RESNET18_WEIGHTS"):
-        console.print(
-            f"ResNet-18 starts from the weights in {weights} (MER_RESNET18_WEIGHTS).", highlight=False
-        )
-    else:
-        console.print("ResNet-18 starts from random weights: no download in the demo.")
-        form["weights"] = "none"
-    return form
+    if weights:
+        console.print(f"ResNet-18 starts from MER_RESNET18_WEIGHTS: {weights}", highlight=False)
+        return {"collections": [SAMPLE_COLLECTION]}
+    console.print("ResNet-18 starts from random weights: no download in the demo.")
+    return {"collections": [SAMPLE_COLLECTION], "weights": "none"}
 
 
 def _watch(airflow: Airflow, run_id: str, servers: Servers, timings: Timings, console: Console) -> list[Task]:
@@ -138,18 +136,17 @@ def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Cons
     console.print()
     console.print(score_table(read_scores(workspace, load_params(workspace / "params.yaml").train.models)))
     version, decision = (airflow.result(DAG, run_id, task) for task in ("register", "promote"))
-    console.print(
-        f"Registered: {version['name']} version {version['version']} ({version['model']})", highlight=False
+    name, number = version["name"], version["version"]
+    outcome = (
+        f"version {number} is {name}@champion" if decision["promoted"] else f"{name}@champion stays as it was"
     )
-    alias = f"{version['name']}@champion"
-    answer = (
-        f"version {decision['version']} is {alias}" if decision["promoted"] else f"{alias} stays as it was"
-    )
-    console.print(f"Promotion:  {answer}: {decision['reason']}", highlight=False)
-    console.print(
-        f"\nAirflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}", highlight=False, soft_wrap=True
-    )
-    console.print(f"MLflow      {servers.mlflow_url}", highlight=False)
+    for line in (
+        f"Registered  {name} version {number} ({version['model']}) as {name}@{version['alias']}",
+        f"Promoted    {outcome}: {decision['reason']}",
+        f"Airflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}",
+        f"MLflow      {servers.mlflow_url}",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _answers(url: str) -> bool:
@@ -163,7 +160,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@contextmanager
+@contextlib.contextmanager
 def _only_demo_in(home: Path) -> Iterator[None]:
     """Hold `demo.lock`, which the system lets go when this process ends, however it ends."""
     home.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,6 @@ from typing import Any
 import httpx
 import tenacity
 
-FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -22,11 +20,6 @@ class Task:
     attempt: int
     start: datetime | None
     end: datetime | None
-
-    @property
-    def finished(self) -> bool:
-        """Whether Airflow will not touch it again."""
-        return self.state in FINISHED
 
     @property
     def seconds(self) -> float:

@@ -40,7 +40,7 @@ class Servers:
 
     def __init__(self, project: Path, machine: Machine) -> None:
         """Choose ports and what the servers need to know; start nothing."""
-        self.project, self.home = project, machine.home
+        self.project, self.machine, self.home = project, machine, machine.home
         self._record = machine.home / RECORD
         self.airflow_url = f"http://{LOOPBACK}:{free_port(8080)}"
         self.mlflow_url = f"http://{LOOPBACK}:{free_port(5000)}"
