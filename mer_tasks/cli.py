@@ -95,6 +95,7 @@ def import_(
     """
     from mer_tasks.catalog.importing import import_songs
 
+    params = load_params()  # first: a mistake there must not leave a half-done import
     catalog = _open_catalog()
     name = collection or file.absolute().parent.name
     report = import_songs(
@@ -108,7 +109,7 @@ def import_(
     )
     if report.ignored:
         print(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
-    if name not in load_params().snapshot.collections:
+    if name not in params.snapshot.collections:
         print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
     _write_revision(catalog)
     if clips:
@@ -129,7 +130,8 @@ def clips_(
 
     Example:  [bold]mer clips --collection mine[/bold]
     """
-    _cut_clips(_open_catalog(), collection or list(load_params().snapshot.collections))
+    collections = collection or list(load_params().snapshot.collections)
+    _cut_clips(_open_catalog(), collections)
 
 
 @app.command()

@@ -206,7 +206,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     try:
         return Params.model_validate(values)

@@ -141,6 +141,7 @@ def test_alert_is_mailed_to_everybody(tmp_path: Path) -> None:
         "Song\x00\x1b[31m\u2028Bcc: victim@example.org",
         "\udc80 half a character",
     ],
+    ids=["crlf", "lf", "control", "surrogate"],  # the titles themselves would break pytest-xdist
 )
 def test_hostile_title_adds_no_header(title: str, tmp_path: Path) -> None:
     with smtp_sink() as sink:

@@ -26,9 +26,9 @@ def compare_models(params: Params) -> dict[str, Any]:
         InputError: a model of `train.models` has no metrics, or was trained on other data than the rest.
     """
     metrics = [_metrics_of(name) for name in params.train.models]
-    if len({one["data"] for one in metrics}) > 1:
+    if len({(one["data"], one["protocol"]) for one in metrics}) > 1:
         raise InputError(
-            "metrics/: the models were trained on different snapshots; train them all again with dvc repro"
+            "metrics/: the models were trained on different snapshots or protocols; train them all again with dvc repro"
         )
     ranked = sorted(metrics, key=lambda one: (-one["accuracy"], -one["macro_f1"], one["model"]))
     comparison = {

@@ -174,7 +174,7 @@ def _write_model(
             joblib.dump(fold.model, temporary)
     if inputs.backbone is not None:
         with replacing(folder / "backbone.pt") as temporary:
-            torch.save(inputs.backbone.state_dict(), temporary)
+            torch.save(inputs.backbone.cpu().state_dict(), temporary)
     curves = [fold.curve for fold in fitted]
     write_text(folder / "curves.json", json.dumps(curves, indent=1) + "\n")
     card = {
@@ -182,7 +182,7 @@ def _write_model(
         "features": inputs.kind,
         "feature_names": list(inputs.names),
         "best_fold": metrics["best_fold"],
-        "params": params.model_dump(mode="json"),
+        "params": params.model_dump(mode="json", exclude={"quality", "registration", "promotion"}),
     }
     write_text(folder / "model.json", json.dumps(card, indent=2) + "\n")
 

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
-from mer_tasks.domain import MOODS
+from mer_tasks.domain import MOODS, InputError
 from mer_tasks.settings import TorchTraining
 
 
@@ -28,9 +28,10 @@ class BestEpoch(Callback):
 
 def torch_device(device: str) -> str:
     """`device`, with `auto` resolved to the GPU where there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise InputError("MER_DEVICE: cuda, but torch finds no GPU here; set it to auto or cpu")
+    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
 @contextmanager

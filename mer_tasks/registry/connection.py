@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import mlflow
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.domain import InputError
@@ -27,11 +28,16 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
         (machine.home / "mlflow").mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    client = MlflowClient()
-    if experiment:
-        _choose_experiment(
-            client, experiment, machine.home / "mlflow" / "artifacts", is_server=uri.startswith("http")
-        )
+    try:
+        client = MlflowClient()
+        if experiment:
+            artifacts = machine.home / "mlflow" / "artifacts"
+            _choose_experiment(client, experiment, artifacts, is_server=uri.startswith("http"))
+    except MlflowException as error:
+        reason = " ".join(str(error).split())[:150]
+        raise InputError(
+            f"MLFLOW_TRACKING_URI: MLflow cannot use it ({reason}); give an http address"
+        ) from error
     return client
 
 

@@ -1,6 +1,7 @@
 """A finished model with everything it needs to hear a song: the road from audio to mood in one object."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +15,15 @@ from mer_tasks.audio.cut import load_clip
 from mer_tasks.domain import MOODS, InputError
 from mer_tasks.features.table import clip_features
 from mer_tasks.models import resnet18
-from mer_tasks.settings import Params
+from mer_tasks.settings import Clips, Features, Resnet18
 
 
 @dataclass(frozen=True)
 class MoodModel:
     """A fitted classifier with the settings it was trained by, so that serving cannot drift from training."""
 
-    name: str
-    features: str
-    params: Params
+    clips: Clips
+    features: Features
     classifier: Pipeline
     backbone: torch.nn.Module | None
 
@@ -31,12 +31,18 @@ class MoodModel:
     def load(cls, files: Mapping[str, str]) -> "MoodModel":
         """Load from the files `card` (JSON), `classifier` (joblib) and, for a ResNet, `backbone` (state dict)."""
         card = json.loads(Path(files["card"]).read_text(encoding="utf-8"))
-        params = Params.model_validate(card["params"])
         backbone = None
         if "backbone" in files:
-            backbone = resnet18.build_backbone(params.resnet18, "none", seed=0)
-            backbone.load_state_dict(torch.load(files["backbone"], weights_only=True))
-        return cls(card["model"], card["features"], params, joblib.load(files["classifier"]), backbone)
+            backbone = resnet18.build_backbone(
+                Resnet18.model_validate(card["params"]["resnet18"]), "none", seed=0
+            )
+            backbone.load_state_dict(torch.load(files["backbone"], map_location="cpu", weights_only=True))
+        return cls(
+            Clips.model_validate(card["params"]["clips"]),
+            Features.model_validate(card["params"]["features"]),
+            joblib.load(files["classifier"]),
+            backbone,
+        )
 
     def probabilities(self, audio: Path | bytes) -> dict[str, float]:
         """The probability of each mood for a song, whole or already a clip, in any container.
@@ -44,15 +50,15 @@ class MoodModel:
         Raises:
             AudioError: the audio cannot be decoded or is too short.
         """
-        y = load_clip(audio, self.params.clips, self.params.features.sr)
-        image, summary = clip_features(y, self.params.features)
+        y = load_clip(audio, self.clips, self.features.sr)
+        image, summary = clip_features(y, self.features)
         row = self._embedded(image) if self.backbone is not None else summary[None]
         answer = self.classifier.predict_proba(row)[0]
         return {mood: float(p) for mood, p in zip(MOODS, answer, strict=True)}
 
     def _embedded(self, image: np.ndarray) -> np.ndarray:
         assert self.backbone is not None
-        return resnet18.embed(self.backbone, image[None], "auto")
+        return resnet18.embed(self.backbone, image[None], os.environ.get("MER_DEVICE", "auto"))
 
 
 def files_of(folder: Path, best_fold: int) -> dict[str, str]:

@@ -33,7 +33,12 @@ class RegisteredModel:
         connect(machine)
         try:
             self._model: Any = mlflow.pyfunc.load_model(uri)
-        except (MlflowException, OSError) as error:
+        except (
+            MlflowException,
+            OSError,
+            ValueError,
+            KeyError,
+        ) as error:  # a version of another age may not load
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{uri}: {reason}; run mer register and mer promote, or name another model"

@@ -22,6 +22,8 @@ from mer_tasks.settings import Machine, Params
 
 CHAMPION = "champion"
 PREVIOUS = "previous"
+ROLLED_BACK = "mer.rolled_back"
+"""The tag of a version that a person took out of service: it does not come back by itself."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ def promote(params: Params, machine: Machine, version: str | None = None, force:
     champion = _version_at(client, name, CHAMPION)
     if champion == number:
         return Decision(number, False, champion, "is the champion already")
+    if not version and ROLLED_BACK in _check_exists(client, name, number).tags:
+        return Decision(
+            number, False, champion, "a person took it out of service; give --version to try it again"
+        )
     promoted, reason = (
         (True, "a person decided") if force else _judge(client, params, machine, number, champion)
     )
@@ -58,6 +64,8 @@ def promote(params: Params, machine: Machine, version: str | None = None, force:
     if promoted:
         if champion:
             client.set_registered_model_alias(name, PREVIOUS, champion)
+            if force:  # else the same training, registered again next week, would undo the decision
+                client.set_model_version_tag(name, champion, ROLLED_BACK, f"for version {number}")
         client.set_registered_model_alias(name, CHAMPION, number)
     client.set_model_version_tag(
         name, number, "mer.decision", f"{'promoted' if promoted else 'kept out'}: {reason}"
@@ -68,8 +76,13 @@ def promote(params: Params, machine: Machine, version: str | None = None, force:
 def _version_at(client: MlflowClient, name: str, alias: str) -> str | None:
     try:
         return str(client.get_model_version_by_alias(name, alias).version)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        # Anything but "there is none" must not pass for an empty place: nothing would be compared.
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise InputError(
+            f"{name}@{alias}: MLflow did not say ({' '.join(str(error).split())[:150]})"
+        ) from error
 
 
 def _check_exists(client: MlflowClient, name: str, number: str) -> Any:

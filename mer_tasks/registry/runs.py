@@ -37,7 +37,7 @@ def log_training(client: MlflowClient, name: ModelName, params: Params) -> str:
     metrics = json.loads((layout.METRICS / f"{name}.json").read_text(encoding="utf-8"))
     curves = json.loads((layout.MODELS / name / "curves.json").read_text(encoding="utf-8"))
     with mlflow.start_run(run_name=name, tags=_tags(name, identity, metrics)) as run:
-        _log_run(client, run.info.run_id, _parameters(name, params), _scores(metrics), _mean_curve(curves))
+        _log_run(client, run.info.run_id, _parameters(name), _scores(metrics), _mean_curve(curves))
         _log_data(params, metrics)
         _log_files(name)
         for number, accuracy in enumerate(metrics["folds"]):
@@ -82,14 +82,11 @@ def _git_commit() -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _parameters(name: ModelName, params: Params) -> dict[str, Any]:
-    sections = {"snapshot": params.snapshot, "clips": params.clips, "features": params.features}
-    sections |= {"evaluation": params.evaluation, "train": params.train, name: getattr(params, name)}
-    return {
-        f"{section}.{key}": value
-        for section, settings in sections.items()
-        for key, value in settings.model_dump(mode="json").items()
-    }
+def _parameters(name: ModelName) -> dict[str, Any]:
+    """What the model was trained with, which params.yaml may no longer say."""
+    trained = json.loads((layout.MODELS / name / "model.json").read_text(encoding="utf-8"))["params"]
+    sections = ("snapshot", "clips", "features", "evaluation", "train", name)
+    return {f"{section}.{key}": value for section in sections for key, value in trained[section].items()}
 
 
 def _scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
