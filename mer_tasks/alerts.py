@@ -123,7 +123,10 @@ def without_passwords(text: str) -> str:
 
 def _logged(alert: Alert) -> Alert:
     """Log the alert on one line, and return it as it may be shown: no passwords, a title of one line."""
-    shown = Alert(on_one_line(without_passwords(alert.title)), without_passwords(alert.text), alert.severity)
+    text = (
+        without_passwords(alert.text).encode("utf-8", "replace").decode()
+    )  # half a character breaks log files
+    shown = Alert(on_one_line(without_passwords(alert.title)), text, alert.severity)
     log.log(LEVELS[shown.severity], "alert %s", json.dumps(asdict(shown), ensure_ascii=False))
     return shown
 

@@ -80,9 +80,7 @@ def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
             here = predictions["mood"].to_numpy() == mood
             axes.scatter(points[here, 0], points[here, 1], s=22, color=COLOURS[mood], alpha=0.75, label=mood)
             x, y = QUADRANT[mood]
-            axes.text(
-                0.97 * x, 1.0 * y, mood, ha="right" if x > 0 else "left", va="center", color=COLOURS[mood]
-            )
+            axes.text(0.5 * x, 0.88 * y, mood, ha="center", va="center", color=COLOURS[mood], fontsize=13)
         axes.axhline(0, color="grey", linewidth=0.7)
         axes.axvline(0, color="grey", linewidth=0.7)
         axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xlabel="valence", ylabel="arousal")
