@@ -76,7 +76,7 @@ def _main_job(servers: Servers, console: Console) -> bool:
     timings.write(servers.home / "demo-timings.json")
     for task in failed:
         console.print(f"\n[red]Task {task.label} failed.[/] The last lines of its log:", highlight=False)
-        console.print(airflow.last_words(DAG, run_id, task), markup=False, highlight=False)
+        console.print(airflow.last_words(DAG, run_id, task), markup=False, highlight=False, soft_wrap=True)
     if not failed:
         _show_outcome(airflow, run_id, servers, console)
     return not failed
