@@ -127,7 +127,8 @@ def test_a_worker_that_dies_takes_no_other_song_along(
     assert report.n_clips == 2
     [failure] = report.failures
     assert (failure.track_id, recorded(catalog)["crash"]) == ("crash", failure.reason)
-    assert failure.reason == "its decoder crashed or ran out of memory; export it again"
+    # the kill may land before or after the answer, so the song fails by its crash or by its download
+    assert failure.reason and ("decoder crashed" in failure.reason or "Unable to download" in failure.reason)
     assert list(scratch.iterdir()) == []
 
 
