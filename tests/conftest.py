@@ -13,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
+import joblib  # noqa: F401 - before Airflow's dill, whose patched pickler it would copy; `mer` never has both
 import numpy as np
 import pytest
 import soundfile

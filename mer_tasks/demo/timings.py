@@ -23,6 +23,7 @@ class Timings:
         self._start = time.time()
         self._steps: dict[str, tuple[float, float]] = {}
         self._samples: list[tuple[float, float]] = []
+        self._take_sample()  # a step may end before the thread has begun
         threading.Thread(target=self._sample, daemon=True).start()
 
     @contextmanager
@@ -53,8 +54,11 @@ class Timings:
 
     def _sample(self) -> None:
         while True:
-            self._samples.append((time.time(), sum(map(_megabytes, self._processes()))))
             time.sleep(EVERY_S)
+            self._take_sample()
+
+    def _take_sample(self) -> None:
+        self._samples.append((time.time(), sum(map(_megabytes, self._processes()))))
 
 
 def _megabytes(process: psutil.Process) -> float:

@@ -1,8 +1,8 @@
 """The two torch models as scikit-learn classifiers, and the backbone."""
 
-import pickle
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -58,9 +58,8 @@ def test_a_model_is_a_classifier_that_learns_saves_and_loads(
     probabilities = model.predict_proba(X)
     assert probabilities.shape == (160, 4)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(160), abs=1e-5)
-    (tmp_path / "model.pickle").write_bytes(pickle.dumps(model))
-    again = pickle.loads((tmp_path / "model.pickle").read_bytes())
-    assert np.array_equal(again.predict_proba(X), probabilities)
+    joblib.dump(model, tmp_path / "model.joblib")
+    assert np.array_equal(joblib.load(tmp_path / "model.joblib").predict_proba(X), probabilities)
 
 
 def test_the_same_seed_gives_the_same_network(params: Params) -> None:
