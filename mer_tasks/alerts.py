@@ -123,9 +123,7 @@ def without_passwords(text: str) -> str:
 
 def _logged(alert: Alert) -> Alert:
     """Log the alert on one line, and return it as it may be shown: no passwords, a title of one line."""
-    text = (
-        without_passwords(alert.text).encode("utf-8", "replace").decode()
-    )  # half a character breaks log files
+    text = without_passwords(alert.text).encode("utf-8", "replace").decode()  # no file takes half a character
     shown = Alert(on_one_line(without_passwords(alert.title)), text, alert.severity)
     log.log(LEVELS[shown.severity], "alert %s", json.dumps(asdict(shown), ensure_ascii=False))
     return shown
@@ -149,7 +147,7 @@ def _message(alert: Alert, sender: str, recipients: str) -> EmailMessage:
     message["Subject"] = f"[mer] {alert.severity}: {alert.title}"
     message["From"] = sender
     message["To"] = recipients
-    message.set_content(alert.text.encode("utf-8", "replace").decode("utf-8"))
+    message.set_content(alert.text)
     return message
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mer_tasks.domain import InputError
@@ -34,11 +35,23 @@ class Clips(Section):
     bitrate_kbps: Positive
 
 
+OUR_RULE = "our_rule"
+"""The type of a validation error whose message says all."""
+
+
+def _quoted(value: object) -> object:
+    if isinstance(value, date):
+        raise PydanticCustomError(
+            OUR_RULE, 'write the day in quotes, "{day}": DVC takes no dates', {"day": str(value)}
+        )
+    return value
+
+
 class Snapshot(Section):
     """Which songs a data set is made of, as the catalog knew them on which day."""
 
     collections: Annotated[tuple[str, ...], Field(min_length=1)]
-    as_of: date | Literal["latest"]
+    as_of: Annotated[date | Literal["latest"], BeforeValidator(_quoted)]
     needs: tuple[Literal["clip", "spotify"], ...]
 
 
@@ -241,6 +254,8 @@ def _first_problem(error: ValidationError, prefix: str = "") -> str:
         return f"{name}: unknown key{_closest(place[-1], _keys_beside(place))}{more}"
     if problem["type"] == "missing":
         return f"{name}: missing; add it{more}"
+    if problem["type"] == OUR_RULE:
+        return f"{name}: {problem['msg']}{more}"
     return f"{name}: {problem['msg']}, not {problem['input']!r}{more}"
 
 

@@ -36,6 +36,7 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         ("sr: 22050", "sr: [", r"not YAML"),
         ("  C: 0.1", "  #", r"logistic_regression\.C: missing; add it"),
         ("as_of: latest", "as_of: sometimes", r"snapshot\.as_of"),
+        ("as_of: latest", "as_of: 2026-11-22", r'snapshot\.as_of: write the day in quotes, "2026-11-22"'),
     ],
 )
 def test_a_mistake_in_params_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:

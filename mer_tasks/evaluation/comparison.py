@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def compare_models(params: Params) -> dict[str, Any]:
     Raises:
         InputError: a model of `train.models` has no metrics, or was trained on other data than the rest.
     """
-    metrics = [_metrics_of(name) for name in params.train.models]
+    metrics = [read_metrics(name) for name in params.train.models]
     if len({(one["data"], one["protocol"]) for one in metrics}) > 1:
         raise InputError(
             "metrics/: the models were trained on different snapshots or protocols; train them all again with dvc repro"
@@ -70,9 +71,25 @@ def read_comparison() -> dict[str, Any]:
     Raises:
         InputError: there is none.
     """
-    if not layout.COMPARISON.is_file():
-        raise InputError(f"{layout.COMPARISON}: no such file; run mer evaluate, or dvc repro, first")
-    return json.loads(layout.COMPARISON.read_text(encoding="utf-8"))
+    return _read_json(layout.COMPARISON, "mer evaluate")
+
+
+def read_metrics(name: str) -> dict[str, Any]:
+    """A model's scores.
+
+    Raises:
+        InputError: there are none.
+    """
+    return _read_json(layout.METRICS / f"{name}.json", f"mer train {name}")
+
+
+def read_card(name: str) -> dict[str, Any]:
+    """What a model was trained on and by which settings.
+
+    Raises:
+        InputError: it is not trained.
+    """
+    return _read_json(layout.MODELS / name / "model.json", f"mer train {name}")
 
 
 def read_predictions(name: str) -> pd.DataFrame:
@@ -87,11 +104,13 @@ def read_predictions(name: str) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"track_id": str, "title": str, "artist": str}, keep_default_na=False)
 
 
-def _metrics_of(name: str) -> dict[str, Any]:
-    path = layout.METRICS / f"{name}.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run mer train {name}, or dvc repro, first")
-    return json.loads(path.read_text(encoding="utf-8"))
+def _read_json(path: Path, made_by: str) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run {made_by}, or dvc repro, first") from error
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); run {made_by}, or dvc repro, again") from error
 
 
 def _difference(best: str, other: str, params: Params) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A finished model with everything it needs to hear a song: the road from audio to mood in one object."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,10 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from mer_tasks.audio.cut import load_clip
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
 from mer_tasks.features.table import clip_features
 from mer_tasks.models import resnet18
-from mer_tasks.settings import Clips, Features, Resnet18
+from mer_tasks.settings import Clips, Features, Resnet18, load_machine
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,4 @@ class MoodModel:
 
     def _embedded(self, image: np.ndarray) -> np.ndarray:
         assert self.backbone is not None
-        return resnet18.embed(self.backbone, image[None], os.environ.get("MER_DEVICE", "auto"))
-
-
-def files_of(folder: Path, best_fold: int) -> dict[str, str]:
-    """The files in `models/<name>` that make up the model of its best fold.
-
-    Raises:
-        InputError: the model was trained on features that no audio file gives.
-    """
-    card = folder / "model.json"
-    if json.loads(card.read_text(encoding="utf-8"))["features"] == "spotify":
-        raise InputError(
-            f"{folder.name}: was trained on Spotify's features, which no audio file gives, so it cannot be served;"
-            " set train.tabular: summary, or train resnet18"
-        )
-    files = {"card": str(card), "classifier": str(folder / f"fold-{best_fold}.joblib")}
-    if (folder / "backbone.pt").is_file():
-        files["backbone"] = str(folder / "backbone.pt")
-    return files
+        return resnet18.embed(self.backbone, image[None], load_machine().device)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -50,17 +50,15 @@ def promote(params: Params, machine: Machine, version: str | None = None, force:
     number = version or _version_at(client, name, CHALLENGER)
     if number is None:
         raise InputError(f"{name}@{CHALLENGER}: no such version; run mer register, or give --version")
+    found = _existing(client, name, number)
     champion = _version_at(client, name, CHAMPION)
     if champion == number:
         return Decision(number, False, champion, "is the champion already")
-    if not version and ROLLED_BACK in _check_exists(client, name, number).tags:
+    if not version and ROLLED_BACK in found.tags:
         return Decision(
             number, False, champion, "a person took it out of service; give --version to try it again"
         )
-    promoted, reason = (
-        (True, "a person decided") if force else _judge(client, params, machine, number, champion)
-    )
-    _check_exists(client, name, number)
+    promoted, reason = (True, "a person decided") if force else _judge(params, machine, found, champion)
     if promoted:
         if champion:
             client.set_registered_model_alias(name, PREVIOUS, champion)
@@ -85,7 +83,7 @@ def _version_at(client: MlflowClient, name: str, alias: str) -> str | None:
         ) from error
 
 
-def _check_exists(client: MlflowClient, name: str, number: str) -> Any:
+def _existing(client: MlflowClient, name: str, number: str) -> ModelVersion:
     try:
         return client.get_model_version(name, number)
     except MlflowException as error:
@@ -93,16 +91,15 @@ def _check_exists(client: MlflowClient, name: str, number: str) -> Any:
 
 
 def _judge(
-    client: MlflowClient, params: Params, machine: Machine, challenger: str, champion: str | None
+    params: Params, machine: Machine, challenger: ModelVersion, champion: str | None
 ) -> tuple[bool, str]:
-    found = _check_exists(client, params.registration.model_name, challenger)
     if champion is None:
-        low = float(found.tags.get("mer.accuracy_low", 0))
+        low = float(challenger.tags.get("mer.accuracy_low", 0))
         wanted = params.promotion.min_accuracy_low
         verb = "is above" if low > wanted else "is not above"
         return low > wanted, f"no champion yet; the lower end of its accuracy, {low:.3f}, {verb} {wanted:.3f}"
     holdout = _holdout_songs(params)
-    new, old = (_answers(params, machine, holdout, number) for number in (challenger, champion))
+    new, old = (_answers(params, machine, holdout, number) for number in (challenger.version, champion))
     gain = accuracy_gain(holdout["mood"], new, old, holdout["artist"], params)
     verb = "is more" if gain["gain"] > params.promotion.min_gain else "is not more"
     return gain["gain"] > params.promotion.min_gain, (

@@ -1,6 +1,5 @@
 """From out-of-fold predictions to a model version: what was trained goes to MLflow, the best into its registry."""
 
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +12,8 @@ from mlflow.types import ColSpec, DataType, Schema
 import mer_tasks
 from mer_tasks import layout
 from mer_tasks.domain import MOODS, InputError
-from mer_tasks.evaluation.comparison import read_comparison
+from mer_tasks.evaluation.comparison import read_card, read_comparison, read_metrics
 from mer_tasks.registry.connection import connect
-from mer_tasks.registry.mood_model import files_of
 from mer_tasks.registry.runs import TRAINING, log_training, training_identity
 from mer_tasks.settings import Machine, ModelName, Params
 
@@ -72,16 +70,16 @@ def register(params: Params, machine: Machine, model: ModelName | None = None) -
         raise InputError(f"{model}: is not in {layout.COMPARISON}; known are {', '.join(trained)}")
     runs = {name: log_training(client, name, params) for name in trained}
     chosen = model or _best_that_takes_audio(trained)
-    found = _version_of(client, params.registration.model_name, training_identity(chosen))
-    number = found or _new_version(client, chosen, runs[chosen], params)
+    identity = training_identity(chosen)
+    found = _version_of(client, params.registration.model_name, identity)
+    number = found or _new_version(client, chosen, runs[chosen], identity, params)
     client.set_registered_model_alias(params.registration.model_name, CHALLENGER, number)
     return ModelVersion(params.registration.model_name, number, chosen, runs[chosen], CHALLENGER)
 
 
 def _best_that_takes_audio(ranked: list[ModelName]) -> ModelName:
     for name in ranked:
-        card = json.loads((layout.MODELS / name / "model.json").read_text(encoding="utf-8"))
-        if card["features"] != "spotify":
+        if read_card(name)["features"] != "spotify":
             return name
     raise InputError(
         f"{', '.join(ranked)}: trained on Spotify's features, which no audio file gives, so there are runs in"
@@ -95,20 +93,20 @@ def _version_of(client: MlflowClient, name: str, identity: str) -> str | None:
     return str(found[0].version) if found else None
 
 
-def _new_version(client: MlflowClient, chosen: ModelName, run_id: str, params: Params) -> str:
-    metrics = json.loads((layout.METRICS / f"{chosen}.json").read_text(encoding="utf-8"))
+def _new_version(client: MlflowClient, chosen: ModelName, run_id: str, identity: str, params: Params) -> str:
+    metrics = read_metrics(chosen)
     package = Path(mer_tasks.__file__).parent
     with mlflow.start_run(run_id=run_id):
         logged = mlflow.pyfunc.log_model(
             name="mood",
             python_model=str(package / "registry" / "servable.py"),
-            artifacts=files_of(layout.MODELS / chosen, metrics["best_fold"]),
+            artifacts=_files_of(chosen, metrics["best_fold"]),
             code_paths=[str(package)],
             signature=SIGNATURE,
             pip_requirements=[f"{name}=={version(name)}" for name in NEEDED_TO_SERVE],
         )
     tags = {
-        TRAINING: training_identity(chosen),
+        TRAINING: identity,
         "mer.model": chosen,
         "mer.songs": metrics["songs"],
         "mer.accuracy": f"{metrics['accuracy']:.4f}",
@@ -122,3 +120,21 @@ def _new_version(client: MlflowClient, chosen: ModelName, run_id: str, params: P
     )
     client.update_model_version(params.registration.model_name, str(registered.version), text)
     return str(registered.version)
+
+
+def _files_of(name: str, best_fold: int) -> dict[str, str]:
+    """The files in `models/<name>` that make up the model of its best fold.
+
+    Raises:
+        InputError: the model was trained on features that no audio file gives.
+    """
+    if read_card(name)["features"] == "spotify":
+        raise InputError(
+            f"{name}: was trained on Spotify's features, which no audio file gives, so it cannot be served;"
+            " set train.tabular: summary, or train resnet18"
+        )
+    folder = layout.MODELS / name
+    files = {"card": str(folder / "model.json"), "classifier": str(folder / f"fold-{best_fold}.joblib")}
+    if (folder / "backbone.pt").is_file():
+        files["backbone"] = str(folder / "backbone.pt")
+    return files

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from mer_tasks import layout
 from mer_tasks.catalog.snapshot import read_snapshot
+from mer_tasks.evaluation.comparison import read_card, read_metrics
 from mer_tasks.files import sha256_of
 from mer_tasks.settings import ModelName, Params
 
@@ -34,7 +35,7 @@ def log_training(client: MlflowClient, name: ModelName, params: Params) -> str:
         if run.info.status == "FINISHED":
             return run.info.run_id
         client.delete_run(run.info.run_id)
-    metrics = json.loads((layout.METRICS / f"{name}.json").read_text(encoding="utf-8"))
+    metrics = read_metrics(name)
     curves = json.loads((layout.MODELS / name / "curves.json").read_text(encoding="utf-8"))
     with mlflow.start_run(run_name=name, tags=_tags(name, identity, metrics)) as run:
         _log_run(client, run.info.run_id, _parameters(name), _scores(metrics), _mean_curve(curves))
@@ -84,7 +85,7 @@ def _git_commit() -> str | None:
 
 def _parameters(name: ModelName) -> dict[str, Any]:
     """What the model was trained with, which params.yaml may no longer say."""
-    trained = json.loads((layout.MODELS / name / "model.json").read_text(encoding="utf-8"))["params"]
+    trained = read_card(name)["params"]
     sections = ("snapshot", "clips", "features", "evaluation", "train", name)
     return {f"{section}.{key}": value for section in sections for key, value in trained[section].items()}
 
