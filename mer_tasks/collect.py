@@ -20,7 +20,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.domain import ClipOutcome, InputError, Track
 from mer_tasks.progress import progress
 from mer_tasks.settings import Clips
-from mer_tasks.sources.fetch import fetch_audio
+from mer_tasks.sources.audio import fetch_audio
 
 Task = Callable[[Track], ClipOutcome]
 

@@ -1,6 +1,7 @@
 """The nouns of the road: frozen types without input or output."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from unicodedata import normalize
 
@@ -50,13 +51,31 @@ class LabelKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A song, and where its audio is: `path` a local file, `url` an address; both may be absent."""
+    """A song, and where its audio is: `path` a local file, `url` an address; both may be absent.
+
+    `isrc` is the recording's international code (ISO 3901), `duration_s` its length in seconds,
+    `licence` the address or name of what it is published under. A song that `may_fetch` says no to
+    is listed, but its audio is never asked for.
+    """
 
     track_id: str
     title: str
     artist: str
     path: str | None = None
     url: str | None = None
+    isrc: str | None = None
+    duration_s: float | None = None
+    licence: str | None = None
+    may_fetch: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChartEntry:
+    """A song at a chart's position, from 1 on; `numbers` holds what the source measured, by name."""
+
+    position: int
+    track: Track
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

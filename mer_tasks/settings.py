@@ -4,20 +4,23 @@ import difflib
 import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mer_tasks.domain import InputError
+from mer_tasks.domain import InputError, Mood
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 ModelName = Literal["logistic_regression", "neural_network", "resnet18"]
 Block = Literal["mfcc", "centroid", "cens", "mel"]
+
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -45,6 +48,33 @@ def _quoted(value: object) -> object:
             OUR_RULE, 'write the day in quotes, "{day}": DVC takes no dates', {"day": str(value)}
         )
     return value
+
+
+class Chart(BaseModel):
+    """A list of songs that is read every week: its source, the mood it stands for, and keys of the source's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    source: str
+    mood: Mood | None = None
+
+
+class Youtube(Section):
+    """How songs without an address are searched for."""
+
+    i_have_the_right: bool
+    search: str
+    per_hour: Positive
+    min_score: Share
+
+
+class Audio(Section):
+    """Where songs' audio may come from, and what one download may cost."""
+
+    max_mb: Positive
+    timeout_s: PositiveFloat
+    max_redirects: Annotated[int, Field(ge=0)]
+    youtube: Youtube
 
 
 class Snapshot(Section):
@@ -148,6 +178,8 @@ class Promotion(Section):
 class Params(Section):
     """The whole of `params.yaml`, one section a stage and one a model."""
 
+    charts: dict[str, Chart]
+    audio: Audio
     clips: Clips
     snapshot: Snapshot
     quality: Quality
@@ -169,6 +201,10 @@ class Machine(BaseSettings):
     home: Path = Path("var")
     database_url: str | None = None
     resnet18_weights: str | None = None
+    spotify_client_id: str | None = None
+    spotify_client_secret: SecretStr | None = None
+    spotify_token: SecretStr | None = None
+    jamendo_client_id: SecretStr | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(gt=0)] | None = None
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
@@ -221,10 +257,19 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    return checked(Params, values, str(path))
+
+
+def checked(model: type[Checked], values: object, where: str) -> Checked:
+    """The values as a `model`.
+
+    Raises:
+        InputError: they break a rule; names the place, the key and the remedy.
+    """
     try:
-        return Params.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_problem(error)}") from error
+        raise InputError(f"{where}: {_first_problem(error, model)}") from error
 
 
 def load_machine() -> Machine:
@@ -240,10 +285,10 @@ def load_machine() -> Machine:
     try:
         return Machine()
     except ValidationError as error:
-        raise InputError(f"environment: {_first_problem(error, prefix='MER_')}") from error
+        raise InputError(f"environment: {_first_problem(error, Machine, prefix='MER_')}") from error
 
 
-def _first_problem(error: ValidationError, prefix: str = "") -> str:
+def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """The first broken rule in one line: the key, what is wrong, what to write instead."""
     # A misspelt key is both unknown and missing: the first says more.
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
@@ -251,7 +296,7 @@ def _first_problem(error: ValidationError, prefix: str = "") -> str:
     name = prefix + ".".join(place).upper() if prefix else ".".join(place)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if problem["type"] == "extra_forbidden":
-        return f"{name}: unknown key{_closest(place[-1], _keys_beside(place))}{more}"
+        return f"{name}: unknown key{_closest(place[-1], _keys_beside(model, place))}{more}"
     if problem["type"] == "missing":
         return f"{name}: missing; add it{more}"
     if problem["type"] == OUR_RULE:
@@ -259,9 +304,9 @@ def _first_problem(error: ValidationError, prefix: str = "") -> str:
     return f"{name}: {problem['msg']}, not {problem['input']!r}{more}"
 
 
-def _keys_beside(place: list[str]) -> set[str]:
-    """The keys that `params.yaml` may have where `place` stands."""
-    section: Any = Params
+def _keys_beside(model: type[BaseModel], place: list[str]) -> set[str]:
+    """The keys that there may be where `place` stands."""
+    section: Any = model
     for part in place[:-1]:
         section = section.model_fields[part].annotation
     return set(section.model_fields)

@@ -1,4 +1,4 @@
-"""A song's audio as a local file, wherever it is."""
+"""A song from its address."""
 
 import hashlib
 import re
@@ -9,13 +9,9 @@ from urllib.parse import urlsplit
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import YoutubeDLError, match_filter_func
 
-from mer_tasks.domain import InputError, Track
-
-LARGEST_MB = 200
-
-
-class FetchError(InputError):
-    """A song's audio cannot be had. The message is one line: where it should be, and the reason."""
+from mer_tasks.domain import Track
+from mer_tasks.settings import Audio, Clips
+from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
 
 
 class _Silence:
@@ -27,31 +23,23 @@ class _Silence:
     warning = error = debug
 
 
-def fetch_audio(track: Track, folder: Path) -> Path:
-    """The file with a track's audio: its own path as it is, or its address downloaded into `folder`.
+def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+    """The song, downloaded into `folder`.
 
     Raises:
-        FetchError: the file is gone, or the address gives no audio.
+        FetchError: the address gives no audio.
     """
-    if track.path and Path(track.path).is_file():
-        return Path(track.path)
-    if track.url:
-        return _download(track.url, folder)
-    if track.path:
-        raise FetchError(f"{track.path}: no such file any more; import where it is now")
-    raise FetchError(f"{track.track_id}: neither path nor url is known; import one")
-
-
-def _download(url: str, folder: Path) -> Path:
+    assert track.url
+    url = track.url
     if urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: only http and https addresses are fetched")
+        raise FetchError(f"{url}: only http and https addresses are fetched", Failure.REFUSED)
     name = hashlib.sha256(url.encode()).hexdigest()[:16]
     options: dict[str, Any] = {
         "format": "bestaudio/best",
         "paths": {"home": str(folder)},
         "outtmpl": f"{name}.%(ext)s",
         "match_filter": match_filter_func("!is_live"),  # a live stream never ends
-        "max_filesize": LARGEST_MB * 10**6,
+        "max_filesize": audio.max_mb * 10**6,
         "noplaylist": True,
         "playlist_items": "1",
         "overwrites": True,
@@ -66,10 +54,12 @@ def _download(url: str, folder: Path) -> Path:
         with YoutubeDL(options) as downloader:
             downloader.extract_info(url)
     except YoutubeDLError as error:
-        raise FetchError(f"{url}: {_reason(error)}") from error
+        raise FetchError(f"{url}: {_reason(error)}", Failure.BUSY) from error
     for file in folder.glob(f"{name}.*"):
-        return file
-    raise FetchError(f"{url}: gives no file; it is a live stream or larger than {LARGEST_MB} MB")
+        return Fetched(file, n_bytes=file.stat().st_size)
+    raise FetchError(
+        f"{url}: gives no file; it is a live stream or larger than {audio.max_mb} MB", Failure.BAD
+    )
 
 
 def _reason(error: YoutubeDLError) -> str:

@@ -1,0 +1,30 @@
+"""Where songs' audio comes from: one module a source, chosen by what is known of the song.
+
+A source's module has one name, `fetch(track, folder, audio, clips)`, which gives the song or its
+clip as a file.
+"""
+
+from pathlib import Path
+
+from mer_tasks.domain import Track
+from mer_tasks.settings import Audio, Clips
+from mer_tasks.sources.audio import file, http, youtube
+from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
+
+
+def fetch_audio(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+    """A track's audio: its own file as it is, else from its address or by search, into `folder`.
+
+    Raises:
+        FetchError: it cannot be had; says why and when to try again.
+    """
+    if not track.may_fetch:
+        raise FetchError(
+            f"{track.track_id}: its licence does not allow a download ({track.licence or 'none given'})",
+            Failure.REFUSED,
+        )
+    if track.path and (Path(track.path).is_file() or not track.url):
+        return file.fetch(track, folder, audio, clips)
+    if track.url and not youtube.is_video(track.url):
+        return http.fetch(track, folder, audio, clips)
+    return youtube.fetch(track, folder, audio, clips)

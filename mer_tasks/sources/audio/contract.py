@@ -1,0 +1,41 @@
+"""What an audio source gives, and how it says that it cannot."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mer_tasks.domain import InputError
+
+
+class Failure(StrEnum):
+    """Why a song's audio was not had, by what that means for the next try."""
+
+    LOCAL = "local"  # a file that is not there: a person can put it there at any time
+    BUSY = "busy"  # a server that is down, slow or wants less: soon again
+    REFUSED = "refused"  # not for us, or not allowed by the settings: seldom again
+    GONE = "gone"  # no such song there: very seldom again
+    BAD = "bad"  # there, but no audio that can be used: very seldom again
+
+
+class FetchError(InputError):
+    """A song's audio cannot be had. The message is one line: where it should be, and the reason."""
+
+    def __init__(self, message: str, failure: Failure, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file with a song, or, where `start_s` is given, with only its clip, which starts there in the song.
+
+    `n_bytes` came over the network; `match` says which of several candidates was chosen, and its score.
+    """
+
+    path: Path
+    start_s: float | None = None
+    n_bytes: int = 0
+    match: Mapping[str, Any] | None = None
