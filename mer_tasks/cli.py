@@ -118,20 +118,55 @@ def import_(
         raise typer.Exit(1)
 
 
+@app.command()
+def charts(
+    chart: Annotated[list[str] | None, typer.Argument(help="Which of params.yaml; else all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read charts as they are today and add their songs to the collections of the same names.
+
+    A chart that cannot be read is reported and the others are read (exit code 2). One that suddenly has
+    far fewer songs than it used to sends an alert. docs/charts.md says which sources there are.
+
+    Example:  [bold]mer charts && mer clips[/bold]
+    """
+    from mer_tasks.alerts import send_alert
+    from mer_tasks.refresh import fall_alert, refresh_chart
+
+    params, machine, catalog = load_params(), load_machine(), _open_catalog()
+    failed = False
+    for name in chart or params.charts:
+        try:
+            report = refresh_chart(catalog, name, params, machine)
+        except InputError as error:
+            failed = True
+            print(f"mer: {error}", file=sys.stderr)
+            continue
+        if report.fell:
+            send_alert(fall_alert(report), machine)
+        print(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
+    _write_revision(catalog)
+    if failed:
+        raise typer.Exit(2)
+
+
 @app.command("clips")
 def clips_(
     collection: Annotated[
         list[str] | None, typer.Option(help="Only this collection; else those of params.yaml.")
     ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs now.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Cut the clips that are still missing: 30 seconds from a quarter of each song.
+    """Cut the clips that are due: 30 seconds from a quarter of each song.
 
-    A song that cannot be fetched or decoded is listed with its reason and tried again next time.
+    A song that gives none is listed with its reason, and tried again when that may help: a busy server
+    within the hour, a dead video after a month. Several collectors may run at once.
 
     Example:  [bold]mer clips --collection mine[/bold]
     """
     collections = collection or list(load_params().snapshot.collections)
-    _cut_clips(_open_catalog(), collections)
+    _cut_clips(_open_catalog(), collections, limit, as_json)
 
 
 @app.command()
@@ -359,15 +394,19 @@ def _write_revision(catalog: "Catalog") -> None:
     write_text(layout.REVISION, catalog.revision() + "\n")
 
 
-def _cut_clips(catalog: "Catalog", collections: list[str]) -> None:
+def _cut_clips(
+    catalog: "Catalog", collections: list[str], limit: int | None = None, as_json: bool = False
+) -> None:
     from mer_tasks.collect import collect_clips
 
     machine = load_machine()
-    report = collect_clips(catalog, collections, machine.clip_store, load_params().clips, machine.n_workers)
+    report = collect_clips(
+        catalog, tuple(collections), machine.clip_store, load_params(), machine.n_workers, limit
+    )
     _write_revision(catalog)
     for failure in report.failures:
         print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
-    print(f"{machine.clip_store}: {report.n_clips} clips cut, {len(report.failures)} songs gave none")
+    print(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

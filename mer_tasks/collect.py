@@ -1,75 +1,176 @@
-"""From songs to clips: fetch, cut, record, spread over processes."""
+"""From songs to clips: take what is due, fetch, cut, record, spread over processes."""
 
+import errno
+import hashlib
 import multiprocessing
 import os
+import random
 import signal
 import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from mer_tasks.audio.cut import cut_clip
-from mer_tasks.catalog.clips import record_clip, songs_without_clip
+from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.decode import AudioError
+from mer_tasks.catalog.clips import clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.domain import ClipOutcome, InputError, Track
+from mer_tasks.catalog.queue import Terms, claim_songs, n_due, release_songs, this_collector, tidy_queue
+from mer_tasks.domain import ClipOutcome, Failure, InputError, Track
 from mer_tasks.progress import progress
-from mer_tasks.settings import Clips
+from mer_tasks.settings import Params
 from mer_tasks.sources.audio import fetch_audio
+from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 Task = Callable[[Track], ClipOutcome]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CollectReport:
-    """What a collection came to: how many clips were cut, and the songs that gave none, with the reason."""
+    """What a collection came to, song by song."""
 
-    n_clips: int
-    failures: tuple[ClipOutcome, ...]
+    kept: int
+    clips: int = 0
+    n_bytes: int = 0
+    seconds: float = 0.0
+    failures: list[ClipOutcome] = field(default_factory=list)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The report as JSON: clips cut and kept, failures by kind, bytes over the network, seconds of work."""
+        kinds = Counter(str(failure.failure) for failure in self.failures)
+        return {
+            "new": self.clips,
+            "kept": self.kept,
+            "failed": dict(sorted(kinds.items())),
+            "n_bytes": self.n_bytes,
+            "seconds": round(self.seconds, 1),
+        }
+
+    @property
+    def line(self) -> str:
+        """The report in one line."""
+        kinds = ", ".join(f"{n} {kind}" for kind, n in self.summary["failed"].items())
+        none = f"{len(self.failures)} songs gave none" + (f" ({kinds})" if kinds else "")
+        cost = f"{self.n_bytes / 1e6:.1f} MB, {self.seconds:.0f} s of work"
+        return f"{self.clips} clips cut, {self.kept} kept, {none}; {cost}"
+
+    def add(self, outcome: ClipOutcome) -> None:
+        """Count an outcome."""
+        self.clips += outcome.clip is not None
+        self.n_bytes += outcome.n_bytes
+        self.seconds += outcome.seconds
+        if outcome.clip is None:
+            self.failures.append(outcome)
 
 
 def collect_clips(
-    catalog: Catalog, collections: Collection[str], clip_store: Path, settings: Clips, n_workers: int
+    catalog: Catalog,
+    collections: tuple[str, ...],
+    clip_store: Path,
+    params: Params,
+    n_workers: int,
+    limit: int | None = None,
 ) -> CollectReport:
-    """Cut the clip of every song that has none yet, and record each outcome as it arrives.
+    """Cut the clips of the songs that are due, at most `limit`, and record each outcome as it arrives.
 
-    Stopped at any instant, the next call goes on where this one stood.
+    Several collectors may do so at once: each song is one's alone. Stopped at any instant, the next
+    call goes on where this one stood.
 
     Raises:
-        InputError: a collection holds no song.
+        InputError: a collection holds no song, or the disk is full.
     """
-    songs = songs_without_clip(catalog, collections)
-    n_clips, failures = 0, list[ClipOutcome]()
+    started = datetime.now(UTC)
+    terms = terms_of(params, collections)
+    stored = clips_of(catalog, collections)
+    lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
+    tidy_queue(catalog, terms, lost, started)
+    due = n_due(catalog, terms, started)
+    total = due if limit is None else min(due, limit)
+    report = CollectReport(kept=len(stored) - len(lost))
+    holder = this_collector()
+    songs = islice(_claimed(catalog, terms, holder, started, n_workers), limit)
     with tempfile.TemporaryDirectory(prefix="mer-downloads-") as downloads:
-        task = partial(_make_clip, store=clip_store, settings=settings, downloads=Path(downloads))
-        with closing(_spread(task, songs, n_workers)) as outcomes:
-            for outcome in progress(outcomes, len(songs), "clips"):
-                record_clip(catalog, outcome)
-                n_clips += outcome.clip is not None
-                failures += [outcome] if outcome.reason else []
-    return CollectReport(n_clips, tuple(sorted(failures, key=lambda outcome: outcome.track_id)))
+        task = partial(_make_clip, store=clip_store, params=params, downloads=Path(downloads))
+        try:
+            with closing(_spread(task, songs, n_workers)) as outcomes:
+                for outcome in progress(outcomes, total, "clips"):
+                    record_clip(catalog, outcome, terms.recipe)
+                    report.add(outcome)
+        finally:
+            release_songs(catalog, holder)
+    return report
 
 
-def _make_clip(track: Track, store: Path, settings: Clips, downloads: Path) -> ClipOutcome:
+def terms_of(params: Params, collections: tuple[str, ...]) -> Terms:
+    """On which terms `params.yaml` lets songs be taken."""
+    recipe = hashlib.sha256(params.clips.model_dump_json().encode()).hexdigest()[:16]
+    youtube = params.audio.youtube
+    return Terms(collections, recipe, youtube.per_hour if youtube.i_have_the_right else 0)
+
+
+def _claimed(
+    catalog: Catalog, terms: Terms, holder: str, started: datetime, n_workers: int
+) -> Iterator[Track]:
+    """Songs to be done, taken few at a time so that others find some too."""
+    while songs := claim_songs(catalog, terms, n_workers, holder, started, datetime.now(UTC)):
+        yield from songs
+
+
+def _make_clip(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+    start = time.monotonic()
+    outcome = _attempt(track, store, params, downloads)
+    return replace(outcome, seconds=round(time.monotonic() - start, 3))
+
+
+def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+    fetched = Fetched(Path())
     try:
         with tempfile.TemporaryDirectory(dir=downloads) as folder:
-            clip = cut_clip(fetch_audio(track, Path(folder)), store, settings)
-    except InputError as error:
-        return ClipOutcome(track.track_id, reason=str(error))
+            _pause(track, params)
+            fetched = fetch_audio(track, Path(folder), params.audio, params.clips)
+            clip = cut_clip(fetched.path, store, params.clips, start_s=fetched.start_s)
+    except FetchError as error:
+        return ClipOutcome(track.track_id, None, str(error), error.failure, error.retry_after_s)
+    except AudioError as error:
+        failure = Failure.LOCAL if track.path and fetched.n_bytes == 0 else Failure.BAD
+        return ClipOutcome(track.track_id, None, str(error), failure, n_bytes=fetched.n_bytes)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"{store}: {error.strerror}; free some space, then run mer clips again"
+            ) from error
+        return _surprise(track, error)
     except Exception as error:  # noqa: BLE001 - whatever a song sets off, it is kept and the others go on
-        return ClipOutcome(track.track_id, reason=" ".join(f"{type(error).__name__}: {error}".split()))
-    return ClipOutcome(track.track_id, clip)
+        return _surprise(track, error)
+    return ClipOutcome(track.track_id, clip, match=fetched.match, n_bytes=fetched.n_bytes)
 
 
-def _spread(task: Task, songs: Sequence[Track], n_workers: int) -> Generator[ClipOutcome]:
+def _surprise(track: Track, error: Exception) -> ClipOutcome:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ClipOutcome(track.track_id, None, reason, Failure.BUSY)
+
+
+def _pause(track: Track, params: Params) -> None:
+    """Ask a site that is searched at no regular beat, and no faster than the settings say."""
+    if not (track.path or track.url):
+        time.sleep(random.uniform(0, 3600 / params.audio.youtube.per_hour))
+
+
+def _spread(task: Task, songs: Iterator[Track], n_workers: int) -> Generator[ClipOutcome]:
     """The outcomes as they come. A worker that dies takes no song along: those in work are done again, alone."""
-    waiting = deque(songs)
     running: dict[Future[ClipOutcome], Track] = {}
+    waiting = deque(islice(songs, 1))
     while waiting:
         try:
             with _pool(n_workers) as pool:
@@ -77,6 +178,7 @@ def _spread(task: Task, songs: Sequence[Track], n_workers: int) -> Generator[Cli
                     while waiting and len(running) < n_workers:
                         future = pool.submit(task, waiting[0])
                         running[future] = waiting.popleft()
+                        waiting.extend(islice(songs, 1))
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         outcome = future.result()
                         del running[future]
@@ -92,7 +194,8 @@ def _alone(task: Task, song: Track) -> ClipOutcome:
         with _pool(1) as pool:
             return pool.submit(task, song).result()
     except BrokenProcessPool:
-        return ClipOutcome(song.track_id, reason="its decoder crashed or ran out of memory; export it again")
+        reason = "its decoder crashed or ran out of memory; export it again"
+        return ClipOutcome(song.track_id, None, reason, Failure.BAD)
 
 
 def _pool(n_workers: int) -> ProcessPoolExecutor:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from unicodedata import normalize
 
 
@@ -83,7 +84,7 @@ class Clip:
     """The seconds of a song that models hear, stored by the SHA-256 of its bytes.
 
     `start_s` and `duration_s` in seconds, `sr` in Hz, `loudness_lufs` integrated loudness
-    after ITU-R BS.1770-4 in LUFS.
+    after ITU-R BS.1770-4 in LUFS. `fingerprint` is Chromaprint's, 32-bit integers, little-endian.
     """
 
     sha256: str
@@ -92,15 +93,35 @@ class Clip:
     sr: int
     channels: int
     loudness_lufs: float
+    fingerprint: bytes = b""
+
+
+class Failure(StrEnum):
+    """Why a song gave no clip, by what that means for the next try."""
+
+    LOCAL = "local"  # a file that is not there: a person can put it there at any time
+    BUSY = "busy"  # a server that is down, slow or wants less: soon again
+    REFUSED = "refused"  # not for us, or not allowed by the settings: seldom again
+    GONE = "gone"  # no such song there: very seldom again
+    BAD = "bad"  # there, but no audio that can be used: very seldom again
 
 
 @dataclass(frozen=True, slots=True)
 class ClipOutcome:
-    """What came of one attempt to cut a track's clip: a clip, or the reason there is none."""
+    """What came of one attempt to cut a track's clip: a clip, or the reason there is none.
+
+    A failure's server may have said how long to leave it alone (`retry_after_s`). `match` says which
+    of several candidates was taken and its score; `n_bytes` came over the network in `seconds`.
+    """
 
     track_id: str
     clip: Clip | None = None
     reason: str | None = None
+    failure: Failure | None = None
+    retry_after_s: float | None = None
+    match: Mapping[str, Any] | None = None
+    n_bytes: int = 0
+    seconds: float = 0.0
 
 
 def normalised(name: str) -> str:

@@ -12,6 +12,7 @@ import soundfile
 from moviepy.audio.io.ffmpeg_audiowriter import FFMPEG_AudioWriter
 
 from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, mono, name_of
+from mer_tasks.audio.fingerprint import fingerprint
 from mer_tasks.domain import Clip
 from mer_tasks.files import replacing, sha256_of
 from mer_tasks.settings import Clips
@@ -60,23 +61,24 @@ def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
     return mono(_excerpt(source, settings).sound, sr)
 
 
-def cut_clip(song: Path, store: Path, settings: Clips) -> Clip:
+def cut_clip(song: Path, store: Path, settings: Clips, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
     The same song and settings give the same bytes. An mp3 that is a clip already is copied
-    byte for byte: a second encoding would lose sound for nothing.
+    byte for byte: a second encoding would lose sound for nothing. With `start_s` the file is only the
+    clip's part of the song, from that second on.
 
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
     """
-    start_s, is_whole, sound = _excerpt(song, settings)
+    found_s, is_whole, sound = _excerpt(song, settings)
     with tempfile.TemporaryDirectory() as folder:
         mp3 = Path(folder, "clip.mp3")
         if is_whole and _is_mp3(song):
             shutil.copyfile(song, mp3)
         else:
             _write_mp3(sound, mp3, settings.bitrate_kbps)
-        clip = _measured(mp3, start_s, song.name)
+        clip = _measured(mp3, found_s if start_s is None else start_s, song.name)
         if abs(clip.duration_s - sound.duration_s) > SLACK_S:
             raise AudioError(f"{song.name}: only {clip.duration_s:.1f} s of its clip were written")
         with replacing(clip_path(store, clip.sha256)) as temporary:
@@ -138,4 +140,5 @@ def _measured(mp3: Path, start_s: float, name: str) -> Clip:
         sr=sound.sr,
         channels=sound.channels,
         loudness_lufs=round(loudness, 2),
+        fingerprint=fingerprint(mp3),
     )

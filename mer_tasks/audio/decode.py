@@ -73,7 +73,7 @@ def duration_of(source: Path | bytes) -> float:
         AudioError: there is no such file, or no audio in it.
     """
     options = ["-c", "copy", "-f", "null", "-progress", "pipe:1", "-"]
-    report = _ffmpeg(source, [], options).decode()
+    report = run_ffmpeg(source, [], options).decode()
     times = re.findall(r"out_time_us=(\d+)", report)
     if not times or times[-1] == "0":
         raise AudioError(f"{name_of(source)}: holds no audio")
@@ -106,12 +106,12 @@ def _decode_with_soundfile(source: Path | bytes, start_s: float, length_s: float
 
 def _decode_with_ffmpeg(source: Path | bytes, start_s: float, length_s: float) -> Sound:
     where = ["-ss", f"{start_s:.6f}", "-t", f"{length_s:.6f}"]
-    wav = _ffmpeg(source, where, ["-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "-"])
+    wav = run_ffmpeg(source, where, ["-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "-"])
     y, sr = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
     return Sound(np.ascontiguousarray(y.T), sr)
 
 
-def _ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> bytes:
+def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> bytes:
     """What ffmpeg writes for the first audio stream of `source`, with options before and after it.
 
     The file comes in as descriptor 0 and no other protocol is allowed, so that a playlist

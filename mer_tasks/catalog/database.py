@@ -1,19 +1,24 @@
 """Opening the catalog, and its transactions: SQLite by default, PostgreSQL in service."""
 
 import hashlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
+import tenacity
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
 from mer_tasks.domain import InputError
+
+log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -22,11 +27,29 @@ DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg2")
 WRITERS_TAKE_TURNS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(622725)"}
 ONE_MOMENT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
 
+PATIENCE_S = 120
+"""How long a database may be away before the work that needs it fails."""
+
 CONNECTING = {
     # without an isolation level Python's sqlite3 leaves BEGIN to us, so that one transaction is one
     "sqlite": {"isolation_level": None, "timeout": 60},
     "postgresql": {"connect_timeout": 10},
 }
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def patiently(act: Callable[P, R]) -> Callable[P, R]:
+    """Let a function that makes one transaction wait for a database that restarts or is busy."""
+    return tenacity.retry(
+        retry=tenacity.retry_if_exception_type(OperationalError),
+        stop=tenacity.stop_after_delay(PATIENCE_S),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
+        before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )(act)
 
 
 class Catalog:
@@ -58,6 +81,19 @@ class Catalog:
         with self._engine.begin() as connection:
             connection.exec_driver_sql(WRITERS_TAKE_TURNS[self._engine.dialect.name])
             yield connection
+
+    @contextmanager
+    def claiming(self) -> Iterator[Connection]:
+        """One transaction for taking work: in PostgreSQL, whose rows are locked one by one, others go on beside it."""
+        with self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql(WRITERS_TAKE_TURNS["sqlite"])
+            yield connection
+
+    def count_alone(self, connection: Connection) -> None:
+        """Wait, within a claiming transaction, until no other one counts, so that a limit holds for all of them."""
+        if self._engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(622726)")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

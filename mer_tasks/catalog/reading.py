@@ -1,9 +1,10 @@
 """What the catalog knows now, or knew then: the newest of what each speaker said."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 from mer_tasks.catalog.schema import items
 from mer_tasks.domain import InputError, Track
@@ -11,14 +12,31 @@ from mer_tasks.domain import InputError, Track
 Statements = dict[tuple[str, str], list[Row[Any]]]
 
 
-def newest(connection: Connection, table: Table, speaker: str, *where: ColumnElement[bool]) -> Statements:
-    """What each speaker last said of each song: the rows of that observation, by (track_id, speaker).
+PART = 10_000
+"""As many ids at most in one query: SQLite takes 32,766 values."""
 
-    `speaker` names the column that says who observed. An observation has more than one row where,
-    say, a file gives one song two moods.
+
+def in_parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Ids in lists that fit into a query each."""
+    rest = iter(ids)
+    while part := list(islice(rest, PART)):
+        yield part
+
+
+def newest(
+    connection: Connection,
+    table: Table,
+    speaker: str,
+    *where: ColumnElement[bool],
+    only: Collection[str] | None = None,
+) -> Statements:
+    """What each speaker last said of each song, or of `only` some: the rows of that observation.
+
+    They are given by (track_id, speaker); `speaker` names the column that says who observed. An
+    observation has more than one row where, say, a file gives one song two moods.
     """
     said: Statements = {}
-    for row in connection.execute(select(table).where(*where).order_by(table.c.id)):
+    for row in _rows(connection, select(table).where(*where).order_by(table.c.id), table, only):
         rows = said.setdefault((row.track_id, getattr(row, speaker)), [])
         if rows and rows[0].observed_at != row.observed_at:
             rows.clear()
@@ -26,23 +44,55 @@ def newest(connection: Connection, table: Table, speaker: str, *where: ColumnEle
     return said
 
 
+def _rows(
+    connection: Connection, query: Select[Any], table: Table, only: Collection[str] | None
+) -> Iterator[Row[Any]]:
+    if only is None:
+        yield from connection.execute(query)
+    else:
+        for part in in_parts(only):
+            yield from connection.execute(query.where(table.c.track_id.in_(part)))
+
+
 def songs_in(
-    connection: Connection, collections: Collection[str], *where: ColumnElement[bool]
+    connection: Connection,
+    collections: Collection[str],
+    *where: ColumnElement[bool],
+    only: Collection[str] | None = None,
 ) -> dict[str, Track]:
     """The songs of some collections by id, in its order: the newest name, the newest place of the audio.
 
     Raises:
         InputError: a collection holds no song.
     """
-    found = newest(connection, items, "collection", items.c.collection.in_(collections), *where)
-    rows = [rows[-1] for rows in found.values()]
-    if missing := sorted(set(collections) - {row.collection for row in rows}):
-        raise InputError(f"collection {', '.join(missing)}: holds no songs; {_remedy(connection, *where)}")
+    _check_filled(connection, collections, *where)
+    found = newest(connection, items, "collection", items.c.collection.in_(collections), *where, only=only)
     songs: dict[str, Track] = {}
-    for row in sorted(rows, key=lambda row: row.id):
+    for row in sorted((rows[-1] for rows in found.values()), key=lambda row: row.id):
         place = row if row.path or row.url else songs.get(row.track_id, row)
-        songs[row.track_id] = Track(row.track_id, row.title, row.artist, place.path, place.url)
+        songs[row.track_id] = Track(
+            row.track_id,
+            row.title,
+            row.artist,
+            place.path,
+            place.url,
+            row.isrc,
+            row.duration_s,
+            place.licence,
+            place.may_fetch,
+        )
     return dict(sorted(songs.items()))
+
+
+def _check_filled(connection: Connection, collections: Collection[str], *where: ColumnElement[bool]) -> None:
+    one = select(items.c.id).where(*where).limit(1)
+    missing = [
+        collection
+        for collection in sorted(set(collections))
+        if connection.scalar(one.where(items.c.collection == collection)) is None
+    ]
+    if missing:
+        raise InputError(f"collection {', '.join(missing)}: holds no songs; {_remedy(connection, *where)}")
 
 
 def _remedy(connection: Connection, *where: ColumnElement[bool]) -> str:

@@ -1,19 +1,27 @@
-"""The catalog's tables. Rows are only ever added: each says what was observed, by whom and when."""
+"""The catalog's tables. Rows are only ever added: each says what was observed, by whom and when.
+
+Only `queue`, which follows from the others, is rewritten.
+"""
 
 from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
     Dialect,
     Float,
     ForeignKey,
+    Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
+    true,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -74,7 +82,12 @@ items = Table(
     Column("artist", String, nullable=False),
     Column("path", String),
     Column("url", String),
+    Column("isrc", String),
+    Column("duration_s", Float),
+    Column("licence", String),
+    Column("may_fetch", Boolean, nullable=False, server_default=true()),
     _observed_at(),
+    Index("ix_items_collection", "collection", "track_id"),
 )
 """A song in a collection: what it is called there, and where its audio is."""
 
@@ -87,6 +100,7 @@ labels = Table(
     Column("kind", String, nullable=False),
     Column("said_by", String, nullable=False),
     _observed_at(),
+    Index("ix_labels_said_by", "said_by", "track_id"),
 )
 """A song's mood, as someone said it: `kind` is a `LabelKind`, `said_by` such as "file:moodify"."""
 
@@ -98,6 +112,7 @@ measurements = Table(
     Column("numbers", JSON, nullable=False),
     Column("said_by", String, nullable=False),
     _observed_at(),
+    Index("ix_measurements_said_by", "said_by", "track_id"),
 )
 """The numbers someone gave for a song, by name: Spotify's features, annotations, anything."""
 
@@ -112,8 +127,53 @@ clips = Table(
     Column("sr", Integer),
     Column("channels", Integer),
     Column("loudness_lufs", Float),
+    Column("fingerprint", LargeBinary),
     Column("reason", String),
+    Column("failure", String),
+    Column("match", JSON(none_as_null=True)),
+    Column("n_bytes", BigInteger),
+    Column("seconds", Float),
+    Column("next_try_at", UtcDateTime),
     _observed_at(),
     CheckConstraint("(sha256 IS NULL) <> (reason IS NULL)", name="clip_or_reason"),
 )
-"""Every attempt to cut a song's clip: the clip, or the reason there is none."""
+"""Every attempt to cut a song's clip: the clip, or the reason there is none and when to try again."""
+
+chart_readings = Table(
+    "chart_readings",
+    metadata,
+    _id(),
+    Column("chart", String, nullable=False, index=True),
+    Column("version", String),
+    Column("n_entries", Integer, nullable=False),
+    Column("entries_of", ForeignKey("chart_readings.id")),
+    _observed_at(),
+)
+"""Every time a chart was read. One that had not changed has the entries of the reading `entries_of`."""
+
+chart_entries = Table(
+    "chart_entries",
+    metadata,
+    Column("reading_id", ForeignKey("chart_readings.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("track_id", ForeignKey("tracks.track_id"), nullable=False),
+)
+"""Which song stood at which position of a chart that was read."""
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("track_id", ForeignKey("tracks.track_id"), primary_key=True),
+    Column("due_at", UtcDateTime, index=True),
+    Column("searched", Boolean, nullable=False),
+    Column("n_failures", Integer, nullable=False),
+    Column("recipe", String),
+    Column("holder", String, index=True),
+    Column("lease_until", UtcDateTime),
+)
+"""What is still to be cut, the one table whose rows change: it follows from the others and says who is at it.
+
+A song is due at `due_at`, or never (null: it has its clip, or no place it may be had from). `searched`
+songs have no address; `recipe` is how the last attempt would have cut. A collector holds a song until
+`lease_until`.
+"""

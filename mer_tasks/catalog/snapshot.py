@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 
+from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import said_by_file
 from mer_tasks.catalog.reading import newest, songs_in
@@ -59,7 +60,7 @@ class _Song:
     statements: list[Row[Any]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     clip: Row[Any] | None = None
-    failure: str = "not tried yet; run mer clips"
+    failure: str | None = None
 
     def decisive(self) -> list[Row[Any]]:
         """What is said by those who outrank the others."""
@@ -118,18 +119,26 @@ def _known_songs(connection: Connection, settings: Settings) -> dict[str, _Song]
     for given in _said(connection, measurements, settings):
         if given.track_id in songs:
             songs[given.track_id].numbers |= given.numbers
-    for attempt in connection.execute(select(clips).where(_by(clips, settings)).order_by(clips.c.id)):
+    attempts = select(clips).where(_of_collections(clips, settings), _by(clips, settings))
+    for attempt in connection.execute(attempts.order_by(clips.c.id)):
         if song := songs.get(attempt.track_id):
             song.clip = attempt if attempt.sha256 else song.clip
             song.failure = attempt.reason or song.failure
     return songs
 
 
+def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
+    """That a row is about a song of the collections."""
+    listed = select(items.c.track_id).where(items.c.collection.in_(settings.collections))
+    return table.c.track_id.in_(listed)
+
+
 def _said(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
     """The newest statement of everyone who has a say, in the order they were made."""
     voices = [said_by_file(collection) for collection in settings.collections]
     has_say = or_(~table.c.said_by.startswith(said_by_file("")), table.c.said_by.in_(voices))
-    statements = newest(connection, table, "said_by", has_say, _by(table, settings))
+    wanted = _of_collections(table, settings)
+    statements = newest(connection, table, "said_by", wanted, has_say, _by(table, settings))
     return sorted((row for rows in statements.values() for row in rows), key=lambda row: row.id)
 
 
@@ -158,15 +167,19 @@ def _reasons(songs: Mapping[str, _Song], needs: Collection[str]) -> dict[str, st
 
 
 def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
-    """The ids that are one song: the same artist and title, or the same clip, or so through a third."""
+    """The ids that are one song: the same recording by code, name, clip or sound, or so through a third."""
     same = DisjointSet(songs)
     first: dict[Hashable, str] = {}
     for track_id, song in songs.items():
         keys: list[Hashable] = [(normalised(song.track.artist), normalised(song.track.title))]
-        if song.clip:
-            keys.append(song.clip.sha256)
+        keys += [("isrc", song.track.isrc)] if song.track.isrc else []
+        keys += [song.clip.sha256] if song.clip else []
         for key in keys:
             same.merge(track_id, first.setdefault(key, track_id))
+    for pair in same_recordings(
+        {track_id: song.clip.fingerprint for track_id, song in songs.items() if song.clip}
+    ):
+        same.merge(*pair)
     return [sorted(ids) for ids in same.subsets()]
 
 
@@ -187,12 +200,20 @@ def _lack(song: _Song, needs: Collection[str]) -> str | None:
     if not song.statements:
         return "no mood: nobody has said one"
     if "clip" in needs and song.clip is None:
-        is_somewhere = song.track.path or song.track.url
-        return f"no clip: {song.failure if is_somewhere else 'neither path nor url is known'}"
+        return f"no clip: {_why_no_clip(song)}"
     missing = [name for name in SPOTIFY_FEATURES if name not in song.numbers]
     if "spotify" in needs and missing:
         return f"Spotify's features missing: {', '.join(missing)}"
     return None
+
+
+def _why_no_clip(song: _Song) -> str:
+    if not song.track.may_fetch:
+        return f"its licence does not allow a download ({song.track.licence or 'none given'})"
+    if song.failure:
+        return song.failure
+    is_somewhere = song.track.path or song.track.url
+    return "not tried yet; run mer clips" if is_somewhere else "neither path nor url is known"
 
 
 def _row(song: _Song) -> dict[str, Any]:

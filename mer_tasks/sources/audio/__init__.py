@@ -6,10 +6,10 @@ clip as a file.
 
 from pathlib import Path
 
-from mer_tasks.domain import Track
+from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
 from mer_tasks.sources.audio import file, http, youtube
-from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
+from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 
 def fetch_audio(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:

@@ -2,21 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from mer_tasks.domain import InputError
-
-
-class Failure(StrEnum):
-    """Why a song's audio was not had, by what that means for the next try."""
-
-    LOCAL = "local"  # a file that is not there: a person can put it there at any time
-    BUSY = "busy"  # a server that is down, slow or wants less: soon again
-    REFUSED = "refused"  # not for us, or not allowed by the settings: seldom again
-    GONE = "gone"  # no such song there: very seldom again
-    BAD = "bad"  # there, but no audio that can be used: very seldom again
+from mer_tasks.domain import Failure, InputError
 
 
 class FetchError(InputError):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from mer_tasks.domain import Track
+from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
-from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
+from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 
 def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:

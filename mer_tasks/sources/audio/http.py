@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import YoutubeDLError, match_filter_func
 
-from mer_tasks.domain import Track
+from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
-from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
+from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 
 class _Silence:

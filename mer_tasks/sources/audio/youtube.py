@@ -3,9 +3,9 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mer_tasks.domain import Track
+from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
-from mer_tasks.sources.audio.contract import Failure, Fetched, FetchError
+from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 HOSTS = ("youtube.com", "youtu.be")
 

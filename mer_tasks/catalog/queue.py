@@ -1,0 +1,176 @@
+"""Which songs are to be cut now, and which collector is at them."""
+
+import os
+import socket
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import psutil
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+
+from mer_tasks.catalog.database import Catalog, patiently
+from mer_tasks.catalog.reading import in_parts, songs_in
+from mer_tasks.catalog.schema import clips, items, queue
+from mer_tasks.domain import Failure, Track
+
+LEASE = timedelta(minutes=30)
+"""Longer than one song may take, so that only a dead collector's lease ends."""
+
+FIRST_WAIT = {
+    Failure.LOCAL: timedelta(0),
+    Failure.BUSY: timedelta(minutes=15),
+    Failure.REFUSED: timedelta(days=7),
+    Failure.GONE: timedelta(days=30),
+    Failure.BAD: timedelta(days=30),
+}
+LONGEST_WAIT = {Failure.BUSY: timedelta(days=7)}
+A_YEAR = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms songs are taken: of which collections, cut how, and how many may be searched for an hour.
+
+    `searches_per_hour` is 0 where nobody has said that songs without an address may be searched for.
+    """
+
+    collections: tuple[str, ...]
+    recipe: str
+    searches_per_hour: int = 0
+
+
+def this_collector() -> str:
+    """A name for this process that no other has: where it runs, its id, and when it was started."""
+    return _name(os.getpid())
+
+
+def enqueue(connection: Connection, songs: Iterable[Track], at: datetime) -> None:
+    """Make songs due; one that may not be fetched never is."""
+    rows = [
+        {
+            "track_id": song.track_id,
+            "due_at": at if song.may_fetch else None,
+            "searched": not (song.path or song.url),
+            "n_failures": 0,
+        }
+        for song in songs
+    ]
+    for part in in_parts([row["track_id"] for row in rows]):
+        connection.execute(delete(queue).where(queue.c.track_id.in_(part)))
+    if rows:
+        connection.execute(insert(queue), rows)
+
+
+def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datetime) -> None:
+    """Make due what was cut another way, or was `lost` from the store; free what dead collectors of this machine hold."""
+    other_way = queue.c.recipe.is_not(None) & (queue.c.recipe != terms.recipe)
+    with catalog.transaction() as connection:
+        stale = update(queue).where(_in(terms), other_way)
+        connection.execute(stale.values(due_at=now, n_failures=0, recipe=None))
+        for part in in_parts(lost):
+            connection.execute(
+                update(queue).where(queue.c.track_id.in_(part)).values(due_at=now, n_failures=0)
+            )
+        holders = connection.scalars(select(queue.c.holder).where(queue.c.holder.is_not(None)).distinct())
+        if dead := [holder for holder in holders if _is_dead(holder)]:
+            release = update(queue).where(queue.c.holder.in_(dead))
+            connection.execute(release.values(holder=None, lease_until=None))
+
+
+def n_due(catalog: Catalog, terms: Terms, by: datetime) -> int:
+    """How many songs are due, those that may not be searched for now left out.
+
+    Raises:
+        InputError: a collection holds no song.
+    """
+    with catalog.reading() as connection:
+        songs_in(connection, terms.collections, only=())
+        count = select(func.count()).select_from(queue).where(_in(terms), queue.c.due_at <= by)
+        direct = connection.scalar(count.where(~queue.c.searched)) or 0
+        searched = connection.scalar(count.where(queue.c.searched)) or 0
+        return direct + min(searched, _searches_left(connection, terms, by))
+
+
+@patiently
+def claim_songs(
+    catalog: Catalog, terms: Terms, n: int, holder: str, due_by: datetime, now: datetime
+) -> list[Track]:
+    """Take up to `n` songs that were due at `due_by` and that no other collector holds; they are ours until the lease ends."""
+    free = or_(queue.c.lease_until.is_(None), queue.c.lease_until <= now)
+    due = select(queue.c.track_id).where(_in(terms), queue.c.due_at <= due_by, free)
+    due = due.order_by(queue.c.due_at, queue.c.track_id).with_for_update(skip_locked=True)
+    with catalog.claiming() as connection:
+        taken = list(connection.scalars(due.where(~queue.c.searched).limit(n)))
+        if len(taken) < n and terms.searches_per_hour:
+            catalog.count_alone(connection)
+            left = _searches_left(connection, terms, now)
+            taken += connection.scalars(due.where(queue.c.searched).limit(min(n - len(taken), left)))
+        lease = update(queue).where(queue.c.track_id.in_(taken))
+        connection.execute(lease.values(holder=holder, lease_until=now + LEASE))
+        songs = songs_in(connection, terms.collections, only=taken)
+    return [songs[track_id] for track_id in taken]
+
+
+@patiently
+def release_songs(catalog: Catalog, holder: str) -> None:
+    """Give back what a collector holds and has not done."""
+    with catalog.claiming() as connection:
+        held = update(queue).where(queue.c.holder == holder)
+        connection.execute(held.values(holder=None, lease_until=None))
+
+
+def settle(
+    connection: Connection,
+    track_id: str,
+    recipe: str | None,
+    failure: Failure | None,
+    retry_after_s: float | None,
+    now: datetime,
+) -> datetime | None:
+    """Say that an attempt is over; return when the next one is due, None after a success."""
+    row = connection.execute(select(queue).where(queue.c.track_id == track_id)).one()
+    n_failures = row.n_failures + 1 if failure else 0
+    due_at = now + waiting_time(failure, n_failures, retry_after_s) if failure else None
+    done = update(queue).where(queue.c.track_id == track_id)
+    connection.execute(
+        done.values(due_at=due_at, n_failures=n_failures, recipe=recipe, holder=None, lease_until=None)
+    )
+    return due_at
+
+
+def waiting_time(failure: Failure, n_failures: int, retry_after_s: float | None) -> timedelta:
+    """How long a song is left alone after so many failures in a row: twice as long each time, up to a limit."""
+    wait = FIRST_WAIT[failure] * 2 ** min(n_failures - 1, 20)
+    asked_for = timedelta(seconds=min(retry_after_s or 0, A_YEAR.total_seconds()))
+    return max(min(wait, LONGEST_WAIT.get(failure, A_YEAR)), asked_for)
+
+
+def _in(terms: Terms) -> ColumnElement[bool]:
+    return queue.c.track_id.in_(select(items.c.track_id).where(items.c.collection.in_(terms.collections)))
+
+
+def _searches_left(connection: Connection, terms: Terms, now: datetime) -> int:
+    """How many more songs may be searched for in this hour: those of the last one and those under way are counted."""
+    if not terms.searches_per_hour:
+        return 0
+    searched = select(func.count()).select_from(clips.join(queue, clips.c.track_id == queue.c.track_id))
+    lately = clips.c.observed_at > now - timedelta(hours=1)
+    done = connection.scalar(searched.where(queue.c.searched, lately)) or 0
+    held = select(func.count()).select_from(queue).where(queue.c.searched, queue.c.lease_until > now)
+    return max(0, terms.searches_per_hour - done - (connection.scalar(held) or 0))
+
+
+def _name(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
+
+
+def _is_dead(holder: str) -> bool:
+    """Whether a collector ran on this machine and does no more."""
+    host, pid, _ = holder.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        return _name(int(pid)) != holder
+    except psutil.NoSuchProcess:
+        return True

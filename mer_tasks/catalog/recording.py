@@ -1,0 +1,133 @@
+"""What someone says of songs, added to the catalog where it is news."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, insert, select
+
+from mer_tasks.catalog.queue import enqueue
+from mer_tasks.catalog.reading import in_parts, newest
+from mer_tasks.catalog.schema import items, labels, measurements, tracks
+from mer_tasks.domain import LabelKind, Track
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a speaker says of one song."""
+
+    track: Track
+    moods: frozenset[str] = frozenset()
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How many songs a speaker named for the first time, said something else of, and the same as before."""
+
+    new: int
+    changed: int
+    unchanged: int
+
+
+NOTHING = Said(Track("", "", ""))
+
+
+def record_said(
+    connection: Connection, collection: str, kind: LabelKind, said: Mapping[str, Said], now: datetime
+) -> Recorded:
+    """Append what is news in what the voice `kind:collection` says of songs, by id.
+
+    A song whose audio is somewhere else now, or that was never heard of, is due for a clip.
+    """
+    voice = f"{kind}:{collection}"
+    before = _said_before(connection, collection, voice, said)
+    at = _moment(connection, voice, now)
+    _add_tracks(connection, said, at)
+    moved = _moved(connection, said)
+    for table, rows in _news(collection, kind, said, before, at).items():
+        if rows:
+            connection.execute(insert(table), rows)
+    enqueue(connection, moved, at)
+    changed = sum(before[song] != said[song] for song in before)
+    new = len(said) - len(before)
+    return Recorded(new, changed, len(said) - new - changed)
+
+
+def _said_before(
+    connection: Connection, collection: str, voice: str, songs: Collection[str]
+) -> dict[str, Said]:
+    """What the voice last said of each of some songs."""
+    listed = newest(connection, items, "collection", items.c.collection == collection, only=songs)
+    spoken = newest(connection, labels, "said_by", labels.c.said_by == voice, only=songs)
+    measured = newest(connection, measurements, "said_by", measurements.c.said_by == voice, only=songs)
+    return {
+        row.track_id: Said(
+            Track(*(getattr(row, column.name) for column in fields(Track))),
+            frozenset(label.mood for label in spoken.get((row.track_id, voice), [])),
+            next((given.numbers for given in measured.get((row.track_id, voice), [])), {}),
+        )
+        for row in (rows[-1] for rows in listed.values())
+    }
+
+
+def _moment(connection: Connection, voice: str, now: datetime) -> datetime:
+    """`now`, or just after what the voice last said.
+
+    One moment is one observation, so a clock that was set back must not give an old moment again.
+    """
+    last = connection.scalar(select(func.max(labels.c.observed_at)).where(labels.c.said_by == voice))
+    return max(now, last + timedelta(microseconds=1)) if last else now
+
+
+def _add_tracks(connection: Connection, songs: Collection[str], at: datetime) -> None:
+    known: set[str] = set()
+    for part in in_parts(songs):
+        known.update(connection.scalars(select(tracks.c.track_id).where(tracks.c.track_id.in_(part))))
+    if new := [{"track_id": song, "first_seen_at": at} for song in songs if song not in known]:
+        connection.execute(insert(tracks), new)
+
+
+def _moved(connection: Connection, said: Mapping[str, Said]) -> list[Track]:
+    """The songs whose audio is not where anyone last said that it is."""
+    last: dict[str, Any] = {}
+    for rows in newest(connection, items, "collection", only=said).values():
+        if rows[-1].track_id not in last or rows[-1].id > last[rows[-1].track_id].id:
+            last[rows[-1].track_id] = rows[-1]
+    return [
+        song.track
+        for track_id, song in said.items()
+        if track_id not in last
+        or ((song.track.path or song.track.url) and _place(song.track) != _place(last[track_id]))
+    ]
+
+
+def _place(song: Any) -> tuple[str | None, str | None, bool]:
+    return song.path, song.url, song.may_fetch
+
+
+def _news(
+    collection: str, kind: LabelKind, said: Mapping[str, Said], before: Mapping[str, Said], at: datetime
+) -> dict[Table, list[dict[str, Any]]]:
+    """The rows to add, by table."""
+    stamp = {"said_by": f"{kind}:{collection}", "observed_at": at}
+    pairs = [(track_id, new, before.get(track_id, NOTHING)) for track_id, new in said.items()]
+    return {
+        items: [
+            asdict(new.track) | {"collection": collection, "observed_at": at}
+            for _, new, old in pairs
+            if new.track != old.track
+        ],
+        labels: [
+            {"track_id": track_id, "mood": mood, "kind": kind} | stamp
+            for track_id, new, old in pairs
+            if new.moods != old.moods
+            for mood in sorted(new.moods)
+        ],
+        measurements: [
+            {"track_id": track_id, "numbers": dict(new.numbers)} | stamp
+            for track_id, new, old in pairs
+            if new.numbers != old.numbers
+        ],
+    }
