@@ -2,9 +2,10 @@
 
 import os
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import psutil
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
@@ -45,9 +46,9 @@ def this_collector() -> str:
     return _name(os.getpid())
 
 
-def enqueue(connection: Connection, songs: Iterable[Track], at: datetime) -> None:
+def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> None:
     """Make songs due; one that may not be fetched never is."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "track_id": song.track_id,
             "due_at": at if song.may_fetch else None,
@@ -56,7 +57,7 @@ def enqueue(connection: Connection, songs: Iterable[Track], at: datetime) -> Non
         }
         for song in songs
     ]
-    for part in in_parts([row["track_id"] for row in rows]):
+    for part in in_parts(song.track_id for song in songs):
         connection.execute(delete(queue).where(queue.c.track_id.in_(part)))
     if rows:
         connection.execute(insert(queue), rows)

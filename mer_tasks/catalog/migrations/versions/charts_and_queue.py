@@ -39,20 +39,20 @@ def upgrade() -> None:
     for table, columns in NEW_COLUMNS.items():
         for column in columns:
             op.add_column(table, column)
-    for table, column in NEW_INDEXES.items():
-        op.create_index(f"ix_{table}_{column}", table, [column, "track_id"])
+    for table, speaker in NEW_INDEXES.items():
+        op.create_index(f"ix_{table}_{speaker}", table, [speaker, "track_id"])
     op.create_table(
         "chart_readings",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("chart", sa.String, nullable=False, index=True),
         sa.Column("version", sa.String),
         sa.Column("n_entries", sa.Integer, nullable=False),
-        sa.Column("entries_of", sa.ForeignKey("chart_readings.id")),
+        sa.Column("entries_of", sa.ForeignKey("chart_readings.id"), type_=sa.Integer),
         sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_table(
         "chart_entries",
-        sa.Column("reading_id", sa.ForeignKey("chart_readings.id"), primary_key=True),
+        sa.Column("reading_id", sa.ForeignKey("chart_readings.id"), type_=sa.Integer, primary_key=True),
         sa.Column("position", sa.Integer, primary_key=True),
         sa.Column("track_id", sa.ForeignKey("tracks.track_id"), type_=sa.String(200), nullable=False),
     )
@@ -73,8 +73,8 @@ def downgrade() -> None:
     """Remove them."""
     for table in ("queue", "chart_entries", "chart_readings"):
         op.drop_table(table)
-    for table, column in NEW_INDEXES.items():
-        op.drop_index(f"ix_{table}_{column}", table)
+    for table, speaker in NEW_INDEXES.items():
+        op.drop_index(f"ix_{table}_{speaker}", table)
     for table, columns in NEW_COLUMNS.items():
         for new in columns:
             op.drop_column(table, new.name)

@@ -1,0 +1,194 @@
+"""What is due, who is at it, and when what failed is tried again."""
+
+import multiprocessing
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mer_tasks.catalog.clips import record_clip
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.importing import import_songs
+from mer_tasks.catalog.queue import (
+    LEASE,
+    Terms,
+    claim_songs,
+    n_due,
+    release_songs,
+    this_collector,
+    tidy_queue,
+    waiting_time,
+)
+from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, Failure, InputError, Track
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CLIP = Clip("ab" * 32, start_s=12.5, duration_s=30.0, sr=44100, channels=2, loudness_lufs=-14.2)
+X = Terms(("x",), "r")
+ELSEWHERE = "elsewhere:1:2.00"
+"""A collector of another machine: nobody can tell from here whether it lives."""
+
+
+def bring(catalog: Catalog, folder: Path, collection: str, *rows: str, at: datetime = NOON) -> None:
+    file = folder / "songs.csv"
+    file.write_text("\n".join(("track_id,title,artist,mood,path,url", *rows)) + "\n")
+    assert import_songs(catalog, file, collection, now=at).problems == ()
+
+
+def bring_without_address(catalog: Catalog, folder: Path, collection: str, *track_ids: str) -> None:
+    table = folder / "table.csv"
+    rows = (f"{track_id},T {track_id},A,sad" + ",0.5" * 11 for track_id in track_ids)
+    table.write_text("\n".join((",".join(("track_id,title,artist,mood", *SPOTIFY_FEATURES)), *rows)) + "\n")
+    assert import_songs(catalog, table, collection, now=NOON).problems == ()
+
+
+def claim(catalog: Catalog, terms: Terms = X, n: int = 100, holder: str = ELSEWHERE, at: datetime = NOON) -> str:
+    """The ids taken, joined by spaces."""
+    return " ".join(song.track_id for song in claim_songs(catalog, terms, n, holder, due_by=at, now=at))
+
+
+def test_due_are_songs_of_the_collections_with_their_audio(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "b.mp3").touch()
+    bring(catalog, tmp_path, "x", "c,T,A,sad,,http://h/c", "b,U,B,sad,b.mp3,")
+    bring(catalog, tmp_path, "y", "a,T,A,sad,,http://h/a")
+    assert n_due(catalog, X, NOON) == 2
+    assert claim_songs(catalog, X, 9, "me", NOON, NOON) == [
+        Track("b", "U", "B", path=str((tmp_path / "b.mp3").resolve())),
+        Track("c", "T", "A", url="http://h/c"),
+    ]
+    assert claim(catalog, Terms(("x", "y"), "r")) == "a"
+
+
+def test_an_unknown_collection_is_named_with_those_there_are(catalog: Catalog, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^collection x: holds no songs; the catalog has none; fill one"):
+        n_due(catalog, X, NOON)
+    bring(catalog, tmp_path, "y", "a,T,A,sad,,http://h/a")
+    bring(catalog, tmp_path, "z", "a,T,A,sad,,http://h/a")
+    with pytest.raises(InputError, match=r"^collection x: holds no songs; the catalog has y, z; fill one"):
+        n_due(catalog, Terms(("x", "y"), "r"), NOON)
+
+
+def test_what_one_holds_no_other_gets_until_the_lease_ends(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", *(f"{n},T{n},A,sad,,http://h/{n}" for n in "abc"))
+    assert claim(catalog, n=2, holder="one") == "a b"
+    assert claim(catalog, holder="two") == "c"
+    assert claim(catalog, holder="three") == ""
+    assert claim(catalog, holder="three", at=NOON + LEASE) == "a b c"
+
+
+def test_what_is_given_back_is_free(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
+    claim(catalog, n=1, holder="one")
+    claim(catalog, n=1, holder="two")
+    release_songs(catalog, "one")
+    assert claim(catalog) == "a"
+
+
+def _claim_all(url: str, n: int) -> list[str]:
+    catalog, found = Catalog.open(url), list[str]()
+    while songs := claim_songs(catalog, X, n, str(os.getpid()), NOON, NOON):
+        found += [song.track_id for song in songs]
+        for song in songs:
+            record_clip(catalog, ClipOutcome(song.track_id, CLIP), "r", NOON)
+    return found
+
+
+def test_many_collectors_share_the_work_and_no_song_is_two_peoples(
+    catalog: Catalog, catalog_url: str, tmp_path: Path
+) -> None:
+    ids = [f"{n:03}" for n in range(60)]
+    bring(catalog, tmp_path, "x", *(f"{n},T{n},A,sad,,http://h/{n}" for n in ids))
+    with ThreadPoolExecutor(4) as pool:
+        shares = list(pool.map(_claim_all, [catalog_url] * 4, [3] * 4))
+    assert Counter(track_id for share in shares for track_id in share) == Counter(ids)
+
+
+def test_a_collector_that_is_dead_holds_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b", "c,T3,A,sad,,http://h/c")
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        other = pool.apply(this_collector)
+        claim(catalog, n=1, holder=other)
+        tidy_queue(catalog, X, (), NOON)
+        assert claim(catalog, n=1, holder=this_collector()) == "b"
+        pool.terminate()
+        pool.join()
+    claim(catalog, n=1)
+    tidy_queue(catalog, X, (), NOON)
+    assert claim(catalog) == "a"
+
+
+def test_a_song_that_has_its_clip_is_not_due(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    tidy_queue(catalog, X, (), NOON)
+    assert claim(catalog, at=NOON + timedelta(days=1000)) == ""
+
+
+def test_a_song_cut_another_way_or_lost_is_due_again(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
+    for track_id in "ab":
+        record_clip(catalog, ClipOutcome(track_id, CLIP), "r", NOON)
+    tidy_queue(catalog, X, ["b"], NOON)
+    assert claim(catalog) == "b"
+    tidy_queue(catalog, Terms(("x",), "another"), (), NOON)
+    assert claim(catalog, Terms(("x",), "another")) == "a"
+
+
+def test_only_another_place_makes_a_song_due_again(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    later = NOON + timedelta(hours=1)
+    bring(catalog, tmp_path, "x", "a,New title,A,sad,,http://h/a", at=later)
+    bring(catalog, tmp_path, "y", "a,T,A,sad,,http://h/a", at=later)
+    bring_without_address(catalog, tmp_path, "z", "a")
+    assert claim(catalog, at=later) == ""
+    bring(catalog, tmp_path, "x", "a,New title,A,sad,,http://new/a", at=later)
+    assert claim_songs(catalog, X, 9, "me", later, later) == [
+        Track("a", "New title", "A", url="http://new/a")
+    ]
+
+
+def test_what_failed_waits_as_its_failure_says(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", *(f"{kind},T{kind},A,sad,,http://h/{kind}" for kind in Failure))
+    for kind in Failure:
+        record_clip(catalog, ClipOutcome(kind, reason="why", failure=kind), "r", NOON)
+    due = [claim(catalog, at=NOON + timedelta(days=days)) for days in (0, 1, 7, 30)]
+    assert due == ["local", "local busy", "local busy refused", "local busy refused bad gone"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "n", "retry_after_s", "expected"),
+    [
+        (Failure.BUSY, 1, None, timedelta(minutes=15)),
+        (Failure.BUSY, 3, None, timedelta(hours=1)),
+        (Failure.BUSY, 50, None, timedelta(days=7)),
+        (Failure.BUSY, 1, 7200.0, timedelta(hours=2)),
+        (Failure.BUSY, 1, 1e300, timedelta(days=365)),
+        (Failure.GONE, 2, None, timedelta(days=60)),
+        (Failure.GONE, 2000, None, timedelta(days=365)),
+        (Failure.LOCAL, 9, None, timedelta(0)),
+    ],
+)
+def test_each_failure_in_a_row_doubles_the_wait(
+    failure: Failure, n: int, retry_after_s: float | None, expected: timedelta
+) -> None:
+    assert waiting_time(failure, n, retry_after_s) == expected
+
+
+def test_songs_without_an_address_are_searched_for_by_leave_and_at_a_rate(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    bring_without_address(catalog, tmp_path, "x", "a", "b", "c", "d")
+    allowed = Terms(("x",), "r", searches_per_hour=2)
+    assert (n_due(catalog, X, NOON), claim(catalog)) == (0, "")
+    assert n_due(catalog, allowed, NOON) == 2
+    assert claim(catalog, allowed, n=1, holder="one") == "a"
+    assert claim(catalog, allowed, holder="two") == "b"
+    assert claim(catalog, allowed, holder="three") == ""
+    for track_id in "ab":
+        record_clip(catalog, ClipOutcome(track_id, CLIP), "r", NOON)
+    half = NOON + timedelta(minutes=30)
+    assert claim(catalog, allowed, at=half) == ""
+    assert claim(catalog, allowed, at=NOON + timedelta(minutes=61)) == "c d"
