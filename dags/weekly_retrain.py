@@ -4,30 +4,13 @@ The work is `mer_tasks`, called in the tasks: while Airflow parses this file, on
 standard library are imported. Each stage of `dvc.yaml` is one task, run in a DVC workspace of its own run.
 """
 
-import json
-import os
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from airflow.sdk import (
-    CronTriggerTimetable,
-    ExceptionRetryPolicy,
-    Param,
-    RetryAction,
-    RetryRule,
-    dag,
-    get_current_context,
-    task,
-)
+from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-
-if TYPE_CHECKING:
-    from mer_tasks.settings import Machine
-
-PROJECT = Path(__file__).resolve().parents[1]
-"""The folder with `params.yaml` and `dvc.yaml`."""
+from dag_common import DEFAULT_ARGS, PROJECT, machine, mer_json
 
 WORKSPACES_KEPT = 10
 
@@ -100,35 +83,6 @@ OVERRIDES = {
 """Which key of `params.yaml` a field of the form overrides."""
 
 
-def alert(context: Mapping[str, Any]) -> None:
-    """Tell a person that a task failed."""
-    from mer_tasks.alerts import alert_on_failure
-
-    alert_on_failure(context)
-
-
-DEFAULT_ARGS = {
-    # A worker that is lost or a database that is busy comes back within minutes. What was finished is
-    # kept by DVC, so a retry repeats only the stage that failed.
-    "retries": 2,
-    "retry_delay": timedelta(minutes=1),
-    "retry_exponential_backoff": True,
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception="mer_tasks.domain.InputError",
-                action=RetryAction.FAIL,
-                reason="The input is wrong: trying again changes nothing",
-            )
-        ]
-    ),
-    "execution_timeout": timedelta(hours=2),
-    "on_failure_callback": alert,  # here, because Airflow never calls one given to the DAG
-    "pool": "default_pool",
-    "queue": "default",
-}
-
-
 @dag(
     schedule=CronTriggerTimetable("0 4 * * 1", timezone="UTC"),
     catchup=False,
@@ -157,7 +111,7 @@ def weekly_retrain() -> None:
         from mer_tasks.settings import load_params
         from mer_tasks.workspace import create_workspace, prune_workspaces
 
-        workspace = create_workspace(PROJECT, _workspace(), _overrides(), _machine())
+        workspace = create_workspace(PROJECT, _workspace(), _overrides(), machine())
         prune_workspaces(workspace.parent, keep=WORKSPACES_KEPT)
         return list(load_params(workspace / "params.yaml").train.models)
 
@@ -170,7 +124,7 @@ def weekly_retrain() -> None:
         """
         from mer_tasks.workspace import run
 
-        run(["mer", "clips"], _workspace(), _machine())
+        run(["mer", "clips"], _workspace(), machine())
 
     @task
     def snapshot() -> str:
@@ -210,14 +164,14 @@ def weekly_retrain() -> None:
     @task
     def register() -> dict[str, Any]:
         """Log every model to MLflow and register the best of them."""
-        return _mer_json("register")
+        return mer_json(_workspace(), "register")
 
     @task
     def promote() -> dict[str, Any]:
         """Put the new version in service if it beats the one there; skipped when the form says by hand."""
         if not get_current_context()["params"]["promote"]:
             raise AirflowSkipException("Left to a person, as the form says: run `mer promote`")
-        return _mer_json("promote")
+        return mer_json(_workspace(), "promote")
 
     models = open_workspace()
     trained = train.expand(model=models)
@@ -225,18 +179,10 @@ def weekly_retrain() -> None:
     trained >> evaluate() >> register() >> promote()
 
 
-def _machine() -> "Machine":
-    """The machine's settings, as `mer` reads them in the project's folder."""
-    from mer_tasks.settings import load_machine
-
-    os.chdir(PROJECT)  # MER_HOME may be relative; each task is a process of its own
-    return load_machine()
-
-
 def _workspace() -> Path:
     from mer_tasks.workspace import run_folder
 
-    return run_folder(_machine().home, get_current_context()["run_id"])
+    return run_folder(machine().home, get_current_context()["run_id"])
 
 
 def _overrides() -> dict[str, Any]:
@@ -252,15 +198,7 @@ def _reproduce(stage: str) -> str:
     """Reproduce a stage in the run's workspace; the hash of `dvc.lock` says what came out."""
     from mer_tasks.workspace import reproduce
 
-    return reproduce(_workspace(), stage, _machine())
-
-
-def _mer_json(command: str) -> dict[str, Any]:
-    """Run a `mer` command in the run's workspace and return the JSON line it prints."""
-    from mer_tasks.workspace import run
-
-    lines = run(["mer", command, "--json"], _workspace(), _machine())
-    return json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    return reproduce(_workspace(), stage, machine())
 
 
 weekly_retrain()

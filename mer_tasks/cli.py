@@ -153,9 +153,11 @@ def charts(
 @app.command("clips")
 def clips_(
     collection: Annotated[
-        list[str] | None, typer.Option(help="Only this collection; else those of params.yaml.")
+        list[str] | None,
+        typer.Option(help="Only this collection; else snapshot.collections and the charts of params.yaml."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs now.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Only say how many are due.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cut the clips that are due: 30 seconds from a quarter of each song.
@@ -165,8 +167,12 @@ def clips_(
 
     Example:  [bold]mer clips --collection mine[/bold]
     """
-    collections = collection or list(load_params().snapshot.collections)
-    _cut_clips(_open_catalog(), collections, limit, as_json)
+    catalog = _open_catalog()
+    collections = collection or _collections_here(catalog)
+    if count:
+        _count_due(catalog, collections, as_json)
+    else:
+        _cut_clips(catalog, collections, limit, as_json)
 
 
 @app.command()
@@ -392,6 +398,21 @@ def _write_revision(catalog: "Catalog") -> None:
     from mer_tasks.files import write_text
 
     write_text(layout.REVISION, catalog.revision() + "\n")
+
+
+def _collections_here(catalog: "Catalog") -> list[str]:
+    """The collections that data sets are made of, and the charts that have been read."""
+    from mer_tasks.catalog.charts import charts_read
+
+    params = load_params()
+    return sorted({*params.snapshot.collections, *(params.charts.keys() & charts_read(catalog))})
+
+
+def _count_due(catalog: "Catalog", collections: list[str], as_json: bool) -> None:
+    from mer_tasks.collect import count_due
+
+    due = count_due(catalog, tuple(collections), load_machine().clip_store, load_params())
+    print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
 
 
 def _cut_clips(

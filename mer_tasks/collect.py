@@ -5,6 +5,7 @@ import hashlib
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import tempfile
 import threading
@@ -13,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +26,16 @@ from mer_tasks.audio.cut import clip_path, cut_clip
 from mer_tasks.audio.decode import AudioError
 from mer_tasks.catalog.clips import clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.queue import Terms, claim_songs, n_due, release_songs, this_collector, tidy_queue
+from mer_tasks.catalog.queue import (
+    LEASE,
+    Terms,
+    claim_songs,
+    is_dead,
+    n_due,
+    release_songs,
+    this_collector,
+    tidy_queue,
+)
 from mer_tasks.domain import ClipOutcome, Failure, InputError, Track
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
@@ -90,18 +100,14 @@ def collect_clips(
     Raises:
         InputError: a collection holds no song, or the disk is full.
     """
-    started = datetime.now(UTC)
-    terms = terms_of(params, collections)
-    stored = clips_of(catalog, collections)
-    lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
-    tidy_queue(catalog, terms, lost, started)
+    started, terms = datetime.now(UTC), _terms(params, collections)
+    report = CollectReport(kept=_tidy(catalog, terms, clip_store, started))
     due = n_due(catalog, terms, started)
     total = due if limit is None else min(due, limit)
-    report = CollectReport(kept=len(stored) - len(lost))
     holder = this_collector()
     songs = islice(_claimed(catalog, terms, holder, started, n_workers), limit)
-    with tempfile.TemporaryDirectory(prefix="mer-downloads-") as downloads:
-        task = partial(_make_clip, store=clip_store, params=params, downloads=Path(downloads))
+    with _downloads(clip_store, holder) as downloads:
+        task = partial(_make_clip, store=clip_store, params=params, downloads=downloads)
         try:
             with closing(_spread(task, songs, n_workers)) as outcomes:
                 for outcome in progress(outcomes, total, "clips"):
@@ -112,11 +118,49 @@ def collect_clips(
     return report
 
 
-def terms_of(params: Params, collections: tuple[str, ...]) -> Terms:
+def count_due(catalog: Catalog, collections: tuple[str, ...], clip_store: Path, params: Params) -> int:
+    """How many songs `collect_clips` would take now.
+
+    Raises:
+        InputError: a collection holds no song.
+    """
+    now, terms = datetime.now(UTC), _terms(params, collections)
+    _tidy(catalog, terms, clip_store, now)
+    return n_due(catalog, terms, now)
+
+
+def _tidy(catalog: Catalog, terms: Terms, clip_store: Path, now: datetime) -> int:
+    """Bring the queue up to date with the store and the settings; return how many clips are there."""
+    stored = clips_of(catalog, terms.collections)
+    lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
+    tidy_queue(catalog, terms, lost, now)
+    return len(stored) - len(lost)
+
+
+def _terms(params: Params, collections: tuple[str, ...]) -> Terms:
     """On which terms `params.yaml` lets songs be taken."""
     recipe = hashlib.sha256(params.clips.model_dump_json().encode()).hexdigest()[:16]
     youtube = params.audio.youtube
     return Terms(collections, recipe, youtube.per_hour if youtube.i_have_the_right else 0)
+
+
+@contextmanager
+def _downloads(clip_store: Path, holder: str) -> Iterator[Path]:
+    """A folder beside the store for what is being fetched; what killed collectors left there or in it is removed."""
+    downloads = clip_store.with_name("downloads")
+    downloads.mkdir(parents=True, exist_ok=True)
+    for left in downloads.iterdir():
+        if is_dead(left.name):
+            shutil.rmtree(left, ignore_errors=True)
+    for unfinished in clip_store.glob("*/.tmp-*"):
+        if unfinished.stat().st_mtime < time.time() - LEASE.total_seconds():
+            unfinished.unlink(missing_ok=True)
+    own = downloads / holder
+    own.mkdir(exist_ok=True)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def _claimed(

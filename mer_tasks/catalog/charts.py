@@ -42,6 +42,13 @@ class ChartReport:
         return self.usual is not None and self.n_entries < FAR_FEWER * self.usual
 
 
+def charts_read(catalog: Catalog) -> set[str]:
+    """The names of the charts that were ever read with songs in them."""
+    filled = select(chart_readings.c.chart).where(chart_readings.c.n_entries > 0)
+    with catalog.reading() as connection:
+        return set(connection.scalars(filled.distinct()))
+
+
 def known_version(catalog: Catalog, chart: str) -> str | None:
     """The version of a chart that was read last."""
     with catalog.reading() as connection:

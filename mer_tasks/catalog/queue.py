@@ -46,6 +46,17 @@ def this_collector() -> str:
     return _name(os.getpid())
 
 
+def is_dead(holder: str) -> bool:
+    """Whether a collector ran on this machine and does no more."""
+    host, pid, _ = holder.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        return _name(int(pid)) != holder
+    except psutil.NoSuchProcess:
+        return True
+
+
 def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> None:
     """Make songs due; one that may not be fetched never is."""
     rows: list[dict[str, Any]] = [
@@ -74,7 +85,7 @@ def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datet
                 update(queue).where(queue.c.track_id.in_(part)).values(due_at=now, n_failures=0)
             )
         holders = connection.scalars(select(queue.c.holder).where(queue.c.holder.is_not(None)).distinct())
-        if dead := [holder for holder in holders if _is_dead(holder)]:
+        if dead := [holder for holder in holders if is_dead(holder)]:
             release = update(queue).where(queue.c.holder.in_(dead))
             connection.execute(release.values(holder=None, lease_until=None))
 
@@ -164,14 +175,3 @@ def _searches_left(connection: Connection, terms: Terms, now: datetime) -> int:
 
 def _name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"
-
-
-def _is_dead(holder: str) -> bool:
-    """Whether a collector ran on this machine and does no more."""
-    host, pid, _ = holder.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return _name(int(pid)) != holder
-    except psutil.NoSuchProcess:
-        return True

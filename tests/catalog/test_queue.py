@@ -44,7 +44,9 @@ def bring_without_address(catalog: Catalog, folder: Path, collection: str, *trac
     assert import_songs(catalog, table, collection, now=NOON).problems == ()
 
 
-def claim(catalog: Catalog, terms: Terms = X, n: int = 100, holder: str = ELSEWHERE, at: datetime = NOON) -> str:
+def claim(
+    catalog: Catalog, terms: Terms = X, n: int = 100, holder: str = ELSEWHERE, at: datetime = NOON
+) -> str:
     """The ids taken, joined by spaces."""
     return " ".join(song.track_id for song in claim_songs(catalog, terms, n, holder, due_by=at, now=at))
 

@@ -1,9 +1,11 @@
 """The data set as of a day: whose word counts, who is left out and why, and the same bytes every time."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import insert
@@ -254,6 +256,18 @@ def test_the_same_clip_is_the_same_song_also_through_a_third(
     snapshot = take_snapshot(catalog, settings)
     assert list(moods(snapshot)) == ["a"]
     assert reasons(snapshot) == {"b": "same song as a", "c": "same song as a"}
+
+
+def test_the_same_code_or_sound_is_the_same_song(catalog: Catalog, file: Path, settings: Settings) -> None:
+    bring(catalog, file, "a sad T", "b sad U", "c sad V", "d sad W", "e sad X")
+    recording, other = (np.random.default_rng(n).integers(0, 2**32, 230, np.uint32) for n in (1, 2))
+    later = np.concatenate([recording[5:], other[:5]])
+    for track_id, heard in (("a", recording), ("b", later), ("c", other)):
+        record_clip(catalog, ClipOutcome(track_id, replace(clip(track_id), fingerprint=heard.tobytes())))
+    coded = {"collection": "x", "artist": "A", "isrc": "GBAYE0601498", "observed_at": NOON}
+    with catalog.transaction() as connection:
+        connection.execute(insert(items), [coded | {"track_id": t, "title": t} for t in "de"])
+    assert reasons(take_snapshot(catalog, settings)) == {"b": "same song as a", "e": "same song as d"}
 
 
 def test_a_song_whose_ids_have_two_moods_is_a_finding(

@@ -1,0 +1,117 @@
+"""The clips of new songs: when a chart says something new, and hourly for what is to be tried again.
+
+What is due is spread over mapped tasks, each of which takes songs from the catalog's queue a few at
+a time; how many run at once is the size of the pool `downloads`.
+"""
+
+import math
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Metadata,
+    Param,
+    TriggerRule,
+    dag,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, mer_json
+
+BATCH = 100
+"""Songs a task: some minutes of work, so that starting it costs little."""
+
+MOST_BATCHES = 20
+
+FORM = {
+    "limit": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="At most so many songs",
+        description=f"Empty: all that are due, up to {BATCH * MOST_BATCHES} in one run.",
+    )
+}
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("30 * * * *", timezone="UTC"), assets=[CATALOG]
+    ),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=FORM,
+    tags=["mood"],
+    doc_md=(
+        "Cuts the clips of songs that are due: when `refresh_charts` found new ones, and hourly for those whose "
+        "next try has come.\n\nA song that cannot be had is a row in the catalog with its reason, and waits longer "
+        "each time; only work that could not be done at all is red. `docs/audio.md` says where audio comes from."
+    ),
+)
+def collect_clips() -> None:
+    """Plan batches, collect them, say what came of it."""
+
+    @task
+    def plan() -> list[int]:
+        """Divide what is due into batches of songs."""
+        due = mer_json(PROJECT, "clips", "--count")["due"]
+        wanted = min(due, get_current_context()["params"]["limit"] or due, BATCH * MOST_BATCHES)
+        return [min(BATCH, wanted - BATCH * i) for i in range(math.ceil(wanted / BATCH))]
+
+    @task(
+        pool="downloads",
+        map_index_template="{{ task.op_kwargs['limit'] }} songs",
+        execution_timeout=timedelta(hours=6),
+        doc_md="Fetch and cut a batch of songs; the result counts them, by reason where none came of it.",
+    )
+    def collect(limit: int) -> dict[str, Any]:
+        """Fetch and cut a batch of songs; the result counts them, by reason where none came of it."""
+        return mer_json(PROJECT, "clips", "--limit", str(limit))
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def summarise() -> dict[str, Any]:
+        """Say what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
+        context = get_current_context()
+        reports = [report for report in context["ti"].xcom_pull(task_ids="collect") or [] if report]
+        total = _total(reports)
+        print(_in_words(total))
+        planned = context["ti"].xcom_pull(task_ids="plan")
+        if planned is None or len(reports) < len(planned):
+            raise AirflowFailException(
+                f"{len(planned or ()) - len(reports)} batches were not done; see collect"
+            )
+        return total
+
+    @task(outlets=[CLIPS])
+    def announce(total: dict[str, Any]) -> Any:
+        """Tell whoever waits for clips that there are new ones; skipped when there are none."""
+        if not total["new"]:
+            raise AirflowSkipException("No new clips")
+        yield Metadata(CLIPS, total)
+
+    total = summarise()
+    collect.expand(limit=plan()) >> total
+    announce(total)  # type: ignore[arg-type]  # Airflow gives it what summarise returned
+
+
+def _total(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """The reports of all batches as one; what was kept is the same store seen by each."""
+    failed: dict[str, int] = {}
+    for report in reports:
+        for kind, n in report["failed"].items():
+            failed[kind] = failed.get(kind, 0) + n
+    sums = {name: sum(report[name] for report in reports) for name in ("new", "n_bytes", "seconds")}
+    return {**sums, "kept": min((report["kept"] for report in reports), default=0), "failed": failed}
+
+
+def _in_words(total: dict[str, Any]) -> str:
+    failed = ", ".join(f"{n} {kind}" for kind, n in sorted(total["failed"].items())) or "none"
+    cost = f"{total['n_bytes'] / 1e6:.1f} MB, {total['seconds']:.0f} s of work"
+    return f"{total['new']} new clips, {total['kept']} kept; failed: {failed}; {cost}"
+
+
+collect_clips()

@@ -1,0 +1,67 @@
+"""What the DAGs share: how they fail, whom they tell, where the project is."""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import Machine
+
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder with `params.yaml` and `dvc.yaml`."""
+
+CATALOG = Asset("catalog")
+"""What is known of songs; updated when a chart says something new."""
+
+CLIPS = Asset("clips")
+"""The store of clips; updated when some were cut."""
+
+
+def alert(context: Mapping[str, Any]) -> None:
+    """Tell a person that a task failed."""
+    from mer_tasks.alerts import alert_on_failure
+
+    alert_on_failure(context)
+
+
+DEFAULT_ARGS = {
+    # A worker that is lost or a database that is busy comes back within minutes. What was finished is
+    # kept, so a retry repeats only what failed.
+    "retries": 2,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": True,
+    "retry_policy": ExceptionRetryPolicy(
+        rules=[
+            RetryRule(
+                exception="mer_tasks.domain.InputError",
+                action=RetryAction.FAIL,
+                reason="The input is wrong: trying again changes nothing",
+            )
+        ]
+    ),
+    "execution_timeout": timedelta(hours=2),
+    "on_failure_callback": alert,  # here, because Airflow never calls one given to the DAG
+    "pool": "default_pool",
+    "queue": "default",
+}
+
+
+def machine() -> "Machine":
+    """The machine's settings, as `mer` reads them in the project's folder."""
+    from mer_tasks.settings import load_machine
+
+    os.chdir(PROJECT)  # MER_HOME may be relative; each task is a process of its own
+    return load_machine()
+
+
+def mer_json(folder: Path, *command: str) -> dict[str, Any]:
+    """Run a `mer` command in a folder and return the JSON line it prints."""
+    from mer_tasks.workspace import run
+
+    lines = run(["mer", *command, "--json"], folder, machine())
+    return json.loads(next(line for line in reversed(lines) if line.startswith("{")))

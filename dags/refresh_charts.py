@@ -1,0 +1,85 @@
+"""The week's charts: read every list as it is today, and say what is new.
+
+Each chart of `params.yaml` is one mapped task, so that one that cannot be read stops no other.
+"""
+
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, machine, mer_json
+
+FORM = {
+    "chart": Param(
+        None,
+        type=["null", "string"],
+        minLength=1,
+        title="Chart",
+        description="The one chart to read, by its name under charts in params.yaml. Empty: all of them.",
+    )
+}
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 2 * * 1", timezone="UTC"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    params=FORM,
+    tags=["mood"],
+    doc_md=(
+        "Reads the charts of `params.yaml` every Monday at 02:00 UTC, and by hand with **Trigger**.\n\n"
+        "Every entry is kept by day and position; new songs are then fetched by `collect_clips`. A chart that "
+        "cannot be read is red and sends an alert, as does one that suddenly has far fewer songs than it used to. "
+        "`docs/charts.md` says where charts come from."
+    ),
+)
+def refresh_charts() -> None:
+    """One task a chart, then what came of all of them."""
+
+    @task
+    def list_charts() -> list[str]:
+        """Say which charts are read: the form's, or all of `params.yaml`."""
+        from mer_tasks.settings import load_params
+
+        chart = get_current_context()["params"]["chart"]
+        machine()  # checks the machine's settings, and goes to the project's folder
+        return [chart] if chart else list(load_params().charts)
+
+    @task(
+        pool="downloads",
+        map_index_template="{{ task.op_kwargs['chart'] }}",
+        doc_md="Read one chart and keep it; the result says how many songs it has and how many are new.",
+    )
+    def refresh(chart: str) -> dict[str, Any]:
+        """Read one chart and keep it; the result says how many songs it has and how many are new."""
+        return mer_json(PROJECT, "charts", chart)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CATALOG])
+    def announce() -> Any:
+        """Tell `collect_clips` that there is something new; skipped when nothing is."""
+        new = sum(report["new"] + report["changed"] for report in _reports())
+        if not new:
+            raise AirflowSkipException("No chart says anything new")
+        yield Metadata(CATALOG, {"new": new})
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def summarise() -> list[dict[str, Any]]:
+        """Say what came of each chart; red when one could not be read."""
+        reports = _reports()
+        for report in reports:
+            print(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
+        charts = get_current_context()["ti"].xcom_pull(task_ids="list_charts") or []
+        if unread := sorted(set(charts) - {report["chart"] for report in reports}):
+            raise AirflowFailException(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
+        return reports
+
+    refresh.expand(chart=list_charts()) >> [announce(), summarise()]
+
+
+def _reports() -> list[dict[str, Any]]:
+    """What the charts that were read said."""
+    return [report for report in get_current_context()["ti"].xcom_pull(task_ids="refresh") or [] if report]
+
+
+refresh_charts()

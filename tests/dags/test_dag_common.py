@@ -1,0 +1,90 @@
+"""What holds for every DAG: light, described, and never failing in silence."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+from airflow.serialization.serialized_objects import DagSerialization
+
+from tests.dags.conftest import DAGS
+
+NAMES = sorted(path.stem for path in DAGS.glob("*.py") if path.stem != "dag_common")
+
+
+@pytest.fixture(params=NAMES)
+def dag(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    return bag.dags[request.param]
+
+
+def test_every_dag_file_is_read_without_an_error(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == NAMES
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    code = (
+        f"import sys, airflow.sdk; before = set(sys.modules); sys.path.insert(0, {str(DAGS)!r});"
+        f" import {', '.join(NAMES)}; print(*sorted(set(sys.modules) - before))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    roots = {name.partition(".")[0] for name in printed.split()} - set(sys.stdlib_module_names)
+    assert {name for name in printed.split() if name.startswith("mer_tasks")} <= {
+        "mer_tasks",
+        "mer_tasks.domain",
+    }
+    heavy = {"dvc", "great_expectations", "librosa", "mlflow", "numpy", "pandas", "sklearn", "torch"}
+    assert roots.issuperset(NAMES)
+    assert not roots & heavy
+
+
+def test_every_task_says_what_it_does_and_tells_a_person_when_it_fails(dag: DAG) -> None:
+    from dag_common import alert
+
+    for task in dag.tasks:
+        assert task.doc_md, task.task_id
+        assert task.on_failure_callback in (alert, [alert]), task.task_id
+        assert task.retries == 2
+
+
+def test_every_field_of_a_form_is_described_and_starts_valid(dag: DAG) -> None:
+    for name in dag.params:
+        param = dag.params.get_param(name)
+        assert param.schema["title"], name
+        assert len(param.description or "") > 30, name
+        param.resolve()
+
+
+def test_runs_of_a_dag_never_overlap_nor_catch_up(dag: DAG) -> None:
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+
+
+def test_serialising_is_stable_and_complete(dag: DAG) -> None:
+    once = DagSerialization.to_dict(dag)
+    assert json.loads(json.dumps(once)) == json.loads(json.dumps(DagSerialization.to_dict(dag)))
+    back = DagSerialization.from_dict(json.loads(json.dumps(once)))
+    assert back.task_dict.keys() == dag.task_dict.keys()
+    for task in dag.tasks:
+        assert back.task_dict[task.task_id].downstream_task_ids == task.downstream_task_ids
+
+
+def test_the_alert_reaches_the_one_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dag_common import alert
+
+    monkeypatch.setenv("MER_HOME", str(tmp_path))
+    ti = SimpleNamespace(
+        task_id="validate",
+        map_index=-1,
+        dag_id="weekly_retrain",
+        run_id="one",
+        try_number=1,
+        log_url="http://log",
+    )
+    alert({"ti": ti, "exception": ValueError("no calm song")})
+    kept = json.loads((tmp_path / "alerts.jsonl").read_text(encoding="utf-8"))
+    assert "validate" in kept["title"]
+    assert "no calm song" in kept["text"]
