@@ -45,6 +45,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a PostgreSQL server of this session's own, on a Unix socket in a temporary folder."""
+    with postgres_server() as (url, _):
+        yield url
+
+
+@contextmanager
+def postgres_server() -> Iterator[tuple[str, Callable[[], None]]]:
+    """A PostgreSQL server: its URL, and a function that lets it crash and start again."""
     programs, user = _postgres_programs(), _ordinary_user()
     folder = Path(tempfile.mkdtemp(prefix="mer-pg-"))  # pytest's own folders are closed to other users
     if user:
@@ -60,7 +67,7 @@ def postgres() -> Iterator[str]:
     try:
         run(f"initdb -D {folder}/data -U mer -A trust -E UTF8 --locale=C --no-sync")
         run(f"{control} start -o", options)
-        yield f"postgresql://mer@/postgres?host={folder}"
+        yield f"postgresql://mer@/postgres?host={folder}", lambda: run(f"{control} restart -m immediate")
         run(f"{control} stop -m immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
