@@ -1,24 +1,17 @@
 """A CSV file of songs, read and checked row by row."""
 
-import csv
-import io
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from mer_tasks.catalog.schema import LONGEST_ID
+from mer_tasks.checks import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
 from mer_tasks.domain import MOODS, SPOTIFY_FEATURES, InputError, Mood, Track
 
 REQUIRED = ("track_id", "title", "artist", "mood")
 TEXTS = (*REQUIRED, "path", "url")
 ANNOTATIONS = {"valence": "annotated_valence", "arousal": "annotated_arousal"}
 """What people's annotations are called here: Spotify has a `valence` too."""
-
-CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +39,6 @@ class SongFile:
     rows: tuple[SongRow, ...]
     problems: tuple[RowProblem, ...]
     ignored: tuple[str, ...]
-
-
-class _Record(NamedTuple):
-    """A record of a CSV file, the line it starts on, and what is wrong with it as CSV."""
-
-    line: int
-    fields: list[str]
-    complaint: str = ""
 
 
 def read_songs(file: Path, columns: Mapping[str, str], moods: Mapping[str, str]) -> SongFile:
@@ -93,7 +78,7 @@ def _meaning(moods: Mapping[str, str]) -> dict[str, Mood]:
     return own | {theirs.strip().casefold(): Mood(ours.casefold()) for theirs, ours in moods.items()}
 
 
-def _records(file: Path) -> list[_Record]:
+def _records(file: Path) -> list[Record]:
     """The file's records, blank ones left out; the first is the header."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -101,7 +86,7 @@ def _records(file: Path) -> list[_Record]:
         raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of songs") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
-    records = list(_parsed(text))
+    records = list(csv_records(text))
     if records and records[0].complaint:
         raise InputError(f"{file}: line 1: {records[0].complaint}")
     if len(records) < 2:
@@ -109,23 +94,7 @@ def _records(file: Path) -> list[_Record]:
     return records
 
 
-def _parsed(text: str) -> Iterator[_Record]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            lines = f"lines {line} to {reader.line_num}: " if reader.line_num > line else ""
-            yield _Record(line, [], f"{lines}not CSV: {error}; check the quotes")
-        else:
-            if any(fields):
-                yield _Record(line, fields)
-
-
-def _names(file: Path, header: _Record, columns: Mapping[str, str]) -> list[str]:
+def _names(file: Path, header: Record, columns: Mapping[str, str]) -> list[str]:
     """What each column is called here; "" for one whose name `columns` gives to another."""
     ours = {theirs: ours for ours, theirs in columns.items()}
     found = [" ".join(name.split()) for name in header.fields]
@@ -170,7 +139,7 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) and "_" not in text else None
 
 
-def _misshapen(record: _Record, n_columns: int) -> RowProblem:
+def _misshapen(record: Record, n_columns: int) -> RowProblem:
     reason = record.complaint or f"{len(record.fields)} fields instead of {n_columns}"
     return RowProblem(record.line, None, reason)
 
@@ -186,11 +155,11 @@ def _song(
     if (mood := meaning.get(texts["mood"].casefold())) is None:
         raise InputError(f"mood {texts['mood']!r} is none of {', '.join(MOODS)}; map it with --moods")
     track = Track(
-        _track_id(texts["track_id"]),
+        track_id(texts["track_id"]),
         texts["title"],
         texts["artist"],
-        _path(texts["path"], folder) if texts["path"] else None,
-        _url(texts["url"]) if texts["url"] else None,
+        path_inside(texts["path"], folder) if texts["path"] else None,
+        web_address(texts["url"]) if texts["url"] else None,
     )
     numbers = _numbers(row, numeric)
     if not (track.path or track.url or set(SPOTIFY_FEATURES) <= numbers.keys()):
@@ -202,38 +171,6 @@ def _text(name: str, value: str) -> str:
     if CONTROL_CHARACTER.search(value):
         raise InputError(f"{name} {value!r} holds a control character")
     return value.strip()
-
-
-def _track_id(text: str) -> str:
-    track_id = text.removeprefix("spotify:track:")
-    if not track_id:
-        raise InputError("track_id is empty")
-    if len(track_id) > LONGEST_ID:
-        raise InputError(f"track_id is longer than {LONGEST_ID} characters")
-    return track_id
-
-
-def _path(text: str, folder: Path) -> str:
-    """The real path of a song, which must lie in `folder`, itself a real path, whatever links lead there."""
-    try:
-        path = (folder / text).resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that go in a circle
-        raise InputError(f"path {text!r}: no such file") from error
-    if not path.is_relative_to(folder):
-        raise InputError(f"path {text!r} leads out of the file's folder")
-    if not path.is_file():
-        raise InputError(f"path {text!r} is not a file")
-    return str(path)
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise InputError(f"url {text!r} is no address: {error}") from error
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"url {text!r} is no http or https address")
-    return text
 
 
 def _numbers(row: Mapping[str, str], numeric: Mapping[str, str]) -> dict[str, float]:

@@ -1,0 +1,88 @@
+"""What every list of songs is held to, wherever it comes from: ids, paths, addresses, CSV."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from mer_tasks.domain import InputError
+
+LONGEST_ID = 200
+"""Characters of a track's id: as many as the catalog's column takes."""
+
+CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Record(NamedTuple):
+    """A record of a CSV file, the line it starts on, and what is wrong with it as CSV."""
+
+    line: int
+    fields: list[str]
+    complaint: str = ""
+
+
+def csv_records(text: str) -> Iterator[Record]:
+    """The records of a CSV file, blank ones left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            lines = f"lines {line} to {reader.line_num}: " if reader.line_num > line else ""
+            yield Record(line, [], f"{lines}not CSV: {error}; check the quotes")
+        else:
+            if any(fields):
+                yield Record(line, fields)
+
+
+def track_id(text: str) -> str:
+    """A song's id; Spotify's URI of a track stands for the id in it.
+
+    Raises:
+        InputError: it is empty or too long.
+    """
+    found = text.removeprefix("spotify:track:")
+    if not found:
+        raise InputError("track_id is empty")
+    if len(found) > LONGEST_ID:
+        raise InputError(f"track_id is longer than {LONGEST_ID} characters")
+    return found
+
+
+def path_inside(text: str, folder: Path) -> str:
+    """The real path of a song, which must lie in `folder`, itself a real path, whatever links lead there.
+
+    Raises:
+        InputError: it does not, or there is no such file.
+    """
+    try:
+        path = (folder / text).resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: circular links; ValueError: a null
+        raise InputError(f"path {text!r}: no such file") from error
+    if not path.is_relative_to(folder):
+        raise InputError(f"path {text!r} leads out of the file's folder")
+    if not path.is_file():
+        raise InputError(f"path {text!r} is not a file")
+    return str(path)
+
+
+def web_address(text: str) -> str:
+    """An http or https address.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # which is only checked when asked for
+    except ValueError as error:
+        raise InputError(f"url {text!r} is no address: {error}") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or CONTROL_CHARACTER.search(text):
+        raise InputError(f"url {text!r} is no http or https address")
+    return text

@@ -1,0 +1,133 @@
+"""Spotify's Web API through spotipy: patient, and with one line for each way it says no."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import requests
+import spotipy
+from spotipy.cache_handler import MemoryCacheHandler
+
+from mer_tasks.domain import InputError
+from mer_tasks.settings import Machine
+from mer_tasks.sources.http import TIMEOUT_S, HttpError, patient, retry_after
+
+UNSET = (
+    "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET, or MER_SPOTIFY_TOKEN"
+    " for a user's own playlists"
+)
+OWN = "an app in development mode reads only playlists that its user, with Premium, owns"
+INSTEAD = "or export the playlist to a file and read it with source: file"
+REFUSALS = {
+    400: "is no playlist's id or address; copy it from Share, Copy link to playlist",
+    401: "Spotify does not accept the credentials, or the token has expired; renew MER_SPOTIFY_TOKEN, or"
+    " check MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET",
+    403: f"this app may not read it: {OWN}; give that user's token in MER_SPOTIFY_TOKEN, {INSTEAD}",
+    404: f"not there for this app: {OWN}, and Spotify's own playlists are closed to new apps; check the"
+    f" playlist, {INSTEAD}",
+}
+"""What Spotify means by its answers, and what to do."""
+
+# spotipy logs what the exceptions say again, and at DEBUG the token.
+logging.getLogger("spotipy").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Reads playlists."""
+
+    spotify: spotipy.Spotify
+
+    def page(self, playlist: str, offset: int, limit: int) -> dict[str, Any]:
+        """A page of a playlist's entries; older servers know only `/tracks`, spotipy asks for `/items`.
+
+        Raises:
+            HttpError: Spotify says no, or something else than a page.
+        """
+        kind = ("track",)
+        try:
+            page = _ask(
+                playlist,
+                lambda: self.spotify.playlist_items(
+                    playlist, limit=limit, offset=offset, additional_types=kind
+                ),
+            )
+        except HttpError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            page_id = playlist.split("?")[0].replace(":", "/").rsplit("/")[-1]
+            older = f"{self.spotify.prefix}playlists/{page_id}/tracks?limit={limit}&offset={offset}"
+            page = _ask(playlist, lambda: self.spotify.next({"next": older}))
+        if not (
+            isinstance(page, dict)
+            and isinstance(page.get("items"), list)
+            and isinstance(page.get("total"), int)
+        ):
+            raise HttpError(f"spotify playlist {playlist}: Spotify gives no list of songs; check api_url")
+        return page
+
+    def features(self, ids: list[str]) -> list[dict[str, Any] | None]:
+        """The audio features of up to 100 songs, None for those without.
+
+        Raises:
+            HttpError: Spotify says no.
+        """
+        found: list[dict[str, Any] | None] = _ask("audio features", lambda: self.spotify.audio_features(ids))
+        return found
+
+
+def connect(machine: Machine, api_url: str, token_url: str) -> Client:
+    """A client with the user's token, or else with the app's own credentials.
+
+    Raises:
+        InputError: neither is set.
+    """
+    session = requests.Session()  # without spotipy's own retries, which wait for as long as they are told
+    spotify = spotipy.Spotify(requests_session=session, requests_timeout=TIMEOUT_S)
+    spotify.prefix = f"{api_url.rstrip('/')}/"
+    if machine.spotify_token:
+        spotify.set_auth(machine.spotify_token.get_secret_value())
+    elif machine.spotify_client_id and machine.spotify_client_secret:
+        spotify.auth_manager = spotipy.SpotifyClientCredentials(
+            machine.spotify_client_id,
+            machine.spotify_client_secret.get_secret_value(),
+            requests_session=session,
+            requests_timeout=TIMEOUT_S,
+            cache_handler=MemoryCacheHandler(),  # the default writes the token into the folder at hand
+        )
+        spotify.auth_manager.OAUTH_TOKEN_URL = token_url
+    else:
+        raise InputError(UNSET)
+    return Client(spotify)
+
+
+@patient
+def _ask(what: str, call: Callable[[], Any]) -> Any:
+    where = f"spotify {what}" if what == "audio features" else f"spotify playlist {what}"
+    try:
+        return call()
+    except spotipy.SpotifyException as error:
+        status = error.http_status
+        wait_s = retry_after(error.headers)
+        asked = f", wait {wait_s:.0f} s" if wait_s else ""
+        refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
+        raise HttpError(f"{where}: {refusal}", status, wait_s) from error
+    except spotipy.SpotifyOauthError as error:
+        raise _no_token(where, error) from error
+    except requests.RequestException as error:
+        reason = type(error).__name__
+        raise HttpError(f"{where}: Spotify cannot be reached ({reason}); check the network") from error
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise HttpError(f"{where}: Spotify's answer is not what it documents; check api_url") from error
+
+
+def _no_token(where: str, error: spotipy.SpotifyOauthError) -> HttpError:
+    """Why Spotify gave no token: spotipy keeps the answer only as the error it came from."""
+    response = getattr(error.__context__, "response", None)
+    status = HTTPStatus.UNAUTHORIZED if response is None else response.status_code
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait_s = retry_after(response.headers) if response is not None else None
+        return HttpError(f"{where}: Spotify gives no token (HTTP {status}); try again later", status, wait_s)
+    return HttpError(f"{where}: {REFUSALS[401]}", HTTPStatus.UNAUTHORIZED)
