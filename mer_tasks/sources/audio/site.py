@@ -103,12 +103,19 @@ class Site:
         url = httpx.URL(self.url)
         for _ in range(self._audio.max_redirects + 1):
             _check_scheme(url)
-            response = self._client.send(self._client.build_request("GET", url, headers=headers), stream=True)
+            response = self._sent(self._client.build_request("GET", url, headers=headers))
             if not response.has_redirect_location:
                 return response
             response.close()
             url = url.join(response.headers["Location"])
         raise FetchError(f"redirects more than {self._audio.max_redirects} times", Failure.BAD)
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # A server may end a connection that was kept open just when it is used again.
+            return self._client.send(request, stream=True)
 
     def _too_large(self) -> FetchError:
         return FetchError(f"is larger than {self._audio.max_mb} MB", Failure.BAD)
@@ -127,7 +134,7 @@ def retry_after_s(value: str | None) -> float | None:
     """`Retry-After` (RFC 9110, 10.2.3) in seconds: it holds seconds or a date; None for anything else."""
     if value is None:
         return None
-    if re.fullmatch(r"\d{1,9}", value.strip()):
+    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
         return float(value)
     try:
         date = parsedate_to_datetime(value)
