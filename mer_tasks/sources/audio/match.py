@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from unicodedata import combining, normalize
+from unicodedata import category, combining, normalize
 
 from mer_tasks.domain import Track
 
@@ -86,9 +86,9 @@ def _plain(text: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    """Its words; a text that has none, of signs or emoji, is one word."""
+    """Its words; an emoji is one too."""
     plain = _plain(text).replace("'", "").replace("\u2019", "")
-    return set(re.findall(r"\w+", plain)) or ({plain.strip()} - {""})
+    return {*re.findall(r"\w+", plain), *(sign for sign in plain if category(sign) == "So")}
 
 
 def _without(aside: Collection[str], words: set[str]) -> set[str]:

@@ -10,6 +10,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from xml.sax.saxutils import escape, quoteattr
 
 import imageio_ffmpeg
 import pytest
@@ -25,10 +26,13 @@ class Hostile(BaseHTTPRequestHandler):
     files: Path
     log: list[tuple[str, str | None]]
     sent: list[int]
+    results: list[tuple[str, str, float | None]]
+    queries: list[str]
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.log.append((path, self.headers.get("Range")))
+        self.queries.append(urlsplit(self.path).query)
         name, _, argument = path.lstrip("/").partition("/")
         with suppress(ConnectionError, TimeoutError):  # who asked has had enough
             getattr(self, name)(argument)
@@ -58,6 +62,17 @@ class Hostile(BaseHTTPRequestHandler):
         """A file that is another length at each request for a range."""
         content = (self.files / name).read_bytes()
         self._ranged(content + bytes(len(self.log)) if "Range" in self.headers else content)
+
+    def not_for_ffmpeg(self, name: str) -> None:
+        """A file, but not for the program that downloads ranges."""
+        return self.status("500") if self._is_ffmpeg() else self.good(name)
+
+    def drip_for_ffmpeg(self, name: str) -> None:
+        """A file, but hardly so for the program that downloads ranges."""
+        return self.drip(name) if self._is_ffmpeg() else self.good(name)
+
+    def _is_ffmpeg(self) -> bool:
+        return "Icy-MetaData" in self.headers  # yt-dlp gives it its own User-Agent
 
     def endless_ranges(self, _: str) -> None:
         """Ranges without end, with a small file as the whole."""
@@ -138,6 +153,18 @@ class Hostile(BaseHTTPRequestHandler):
         """Redirects without end."""
         self.to(f"/round/{int(number or 0) + 1}")
 
+    def search(self, _: str) -> None:
+        """The results as a feed, which yt-dlp takes for a list of videos."""
+        items = "".join(
+            f"<item><title>{escape(title)}</title><enclosure url={quoteattr(url)}/>"
+            f"<itunes:duration>{duration_s or ''}</itunes:duration></item>"
+            for title, url, duration_s in self.results
+        )
+        itunes = "http://www.itunes.com/dtds/podcast-1.0.dtd"
+        feed = f'<rss version="2.0" xmlns:itunes="{itunes}"><channel>{items}</channel></rss>'.encode()
+        self._head(200, {"Content-Type": "application/rss+xml", "Content-Length": len(feed)})
+        self._send(feed)
+
     def _ranged(self, content: bytes, shift: int = 0) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked is None:
@@ -164,12 +191,21 @@ class Hostile(BaseHTTPRequestHandler):
 
 
 class Server:
-    """A running hostile server: its address, the paths and ranges it was asked for, the bytes it sent."""
+    """A running hostile server: its address, what it was asked for, how much it sent, what it finds."""
 
     def __init__(self, files: Path) -> None:
         self.log: list[tuple[str, str | None]] = []
         self._sent: list[int] = []
-        handler = type("Handler", (Hostile,), {"files": files, "log": self.log, "sent": self._sent})
+        self.results: list[tuple[str, str, float | None]] = []
+        self.queries: list[str] = []
+        shared = {
+            "queries": self.queries,
+            "files": files,
+            "log": self.log,
+            "sent": self._sent,
+            "results": self.results,
+        }
+        handler = type("Handler", (Hostile,), shared)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads, self._server.block_on_close = True, False
         threading.Thread(target=partial(self._server.serve_forever, 0.05), daemon=True).start()

@@ -21,7 +21,7 @@ def candidate(title: str, channel: str = "", duration_s: float | None = 296.0) -
         ("Adele - Hello (Official Music Video)", "AdeleVEVO"),
         ("Hello", "Adele - Topic"),
         ("HELLO", "AdeleVEVO"),
-        ("Adèle – Hello [Lyrics] HD", "Some lyrics channel"),
+        ("Adèle: Hello [Lyrics] HD", "Some lyrics channel"),
     ],
 )
 def test_the_song_scores_high(title: str, channel: str) -> None:
@@ -67,7 +67,7 @@ def test_a_live_song_is_looked_for_live() -> None:
         ("Simon & Garfunkel", "The Sound of Silence", "Simon & Garfunkel - The Sound of Silence (Audio)"),
         ("Björk", "Jóga", "bjork : joga (Official Video)"),
         ("Кино", "Группа крови", "Кино — Группа крови"),
-        ("Queen", "Don't Stop Me Now - Remastered 2011", "Queen - Don’t Stop Me Now (Remastered 2011)"),
+        ("Queen", "Don't Stop Me Now - Remastered 2011", "Queen - Don\u2019t Stop Me Now (Remastered 2011)"),
         ("A", "Video", "A - Video"),
         ("A", "🎵", "A 🎵"),
         ("Adele", "Adele", "Adele - Adele"),
