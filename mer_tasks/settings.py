@@ -60,10 +60,10 @@ class Chart(BaseModel):
 
 
 class Youtube(Section):
-    """How songs without an address are searched for."""
+    """How songs without an address are searched for; `{query}` stands for artist and title."""
 
     i_have_the_right: bool
-    search: str
+    search: Annotated[str, Field(pattern=r"\{query\}")]
     per_hour: Positive
     min_score: Share
 

@@ -64,21 +64,23 @@ def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
 def cut_clip(song: Path, store: Path, settings: Clips, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
-    The same song and settings give the same bytes. An mp3 that is a clip already is copied
-    byte for byte: a second encoding would lose sound for nothing. With `start_s` the file is only the
-    clip's part of the song, from that second on.
+    `start_s` says that the file holds only the clip, which starts there in a longer song. The same
+    song and settings give the same bytes. An mp3 that is a clip already is copied byte for byte: a
+    second encoding would lose sound for nothing.
 
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
     """
-    found_s, is_whole, sound = _excerpt(song, settings)
+    if start_s is not None:
+        settings = settings.model_copy(update={"start_fraction": 0.0})
+    within_s, is_whole, sound = _excerpt(song, settings)
     with tempfile.TemporaryDirectory() as folder:
         mp3 = Path(folder, "clip.mp3")
         if is_whole and _is_mp3(song):
             shutil.copyfile(song, mp3)
         else:
             _write_mp3(sound, mp3, settings.bitrate_kbps)
-        clip = _measured(mp3, found_s if start_s is None else start_s, song.name)
+        clip = _measured(mp3, (start_s or 0.0) + within_s, song.name)
         if abs(clip.duration_s - sound.duration_s) > SLACK_S:
             raise AudioError(f"{song.name}: only {clip.duration_s:.1f} s of its clip were written")
         with replacing(clip_path(store, clip.sha256)) as temporary:

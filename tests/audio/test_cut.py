@@ -95,6 +95,22 @@ def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: Clips) -> No
     assert np.corrcoef(heard[:n], original[:n])[0, 1] > 0.98
 
 
+def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: Clips) -> None:
+    song = write_song(tmp_path / "song.wav", seconds=12.0)
+    excerpt = tmp_path / "excerpt.wav"
+    sound = decode(song, 3.0, 4.0)  # a second more than the clip
+    soundfile.write(excerpt, sound.y.T, sound.sr, subtype="FLOAT")
+    clip = cut_clip(excerpt, tmp_path / "clips", settings, start_s=3.0)
+    assert clip == cut_clip(song, tmp_path / "clips", settings)
+
+
+def test_excerpt_keeps_the_rules_of_songs(tmp_path: Path, settings: Clips) -> None:
+    with pytest.raises(AudioError, match=r"^short\.wav: is 1\.0 s long; a clip needs 2 s$"):
+        cut_clip(write_song(tmp_path / "short.wav", 1.0), tmp_path / "clips", settings, start_s=60.0)
+    with pytest.raises(AudioError, match=r"^nothing\.wav: is silent$"):
+        cut_clip(write_song(tmp_path / "nothing.wav", 3.0, gain=0.0), tmp_path / "clips", settings, 60.0)
+
+
 def test_equal_songs_give_equal_bytes(tmp_path: Path, settings: Clips) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     copy = shutil.copyfile(song, tmp_path / "other name.wav")

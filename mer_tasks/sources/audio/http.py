@@ -1,68 +1,64 @@
-"""A song from its address."""
+"""A song from its address: only its clip's seconds where the server sends ranges, else the whole file."""
 
-import hashlib
-import re
+import io
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from yt_dlp import YoutubeDL
-from yt_dlp.utils import YoutubeDLError, match_filter_func
+import httpx
+import soundfile
 
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
 from mer_tasks.sources.audio.contract import Fetched, FetchError
-
-
-class _Silence:
-    """A logger for yt-dlp that keeps quiet: what matters reaches the caller as an exception."""
-
-    def debug(self, message: str) -> None:
-        """Say nothing."""
-
-    warning = error = debug
+from mer_tasks.sources.audio.ranges import BLOCK, Excerpt, excerpt
+from mer_tasks.sources.audio.site import Site
 
 
 def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
-    """The song, downloaded into `folder`.
+    """The song, or an excerpt that is its clip, in `folder`, which is for this song alone.
 
     Raises:
-        FetchError: the address gives no audio.
+        FetchError: the address gives no audio within the limits; nothing is left in `folder`.
+        OSError: the file cannot be written.
     """
     assert track.url
-    url = track.url
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise FetchError(f"{url}: only http and https addresses are fetched", Failure.REFUSED)
-    name = hashlib.sha256(url.encode()).hexdigest()[:16]
-    options: dict[str, Any] = {
-        "format": "bestaudio/best",
-        "paths": {"home": str(folder)},
-        "outtmpl": f"{name}.%(ext)s",
-        "match_filter": match_filter_func("!is_live"),  # a live stream never ends
-        "max_filesize": audio.max_mb * 10**6,
-        "noplaylist": True,
-        "playlist_items": "1",
-        "overwrites": True,
-        "socket_timeout": 20,
-        "retries": 2,
-        "fragment_retries": 2,
-        "cachedir": False,
-        "color": "no_color",
-        "logger": _Silence(),
-    }
+    with Site(track.url, audio) as site:
+        found = _whole_or_excerpt(site, folder / "song", clips)
+        if isinstance(found, Excerpt):
+            return Fetched(_written(found, folder / "clip.wav"), found.start_s, site.n_bytes)
+        return Fetched(found, n_bytes=site.n_bytes)
+
+
+def _whole_or_excerpt(site: Site, path: Path, clips: Clips) -> Path | Excerpt:
+    with site.get(0, BLOCK - 1) as response:
+        if response.status_code == httpx.codes.OK:  # it sends the whole, ranges or not
+            return _saved(site, response, path)
+        first = site.part_in(response, 0, BLOCK - 1)
+    if first and (found := excerpt(site, first, clips)):
+        return found
+    with site.get() as response:
+        return _saved(site, response, path)
+
+
+def _saved(site: Site, response: httpx.Response, path: Path) -> Path:
+    """The body of an answer as a file; a part of it is never left behind."""
     try:
-        with YoutubeDL(options) as downloader:
-            downloader.extract_info(url)
-    except YoutubeDLError as error:
-        raise FetchError(f"{url}: {_reason(error)}", Failure.BUSY) from error
-    for file in folder.glob(f"{name}.*"):
-        return Fetched(file, n_bytes=file.stat().st_size)
-    raise FetchError(
-        f"{url}: gives no file; it is a live stream or larger than {audio.max_mb} MB", Failure.BAD
-    )
+        with path.open("wb") as file:
+            file.writelines(site.chunks(response))
+        if path.stat().st_size == 0:
+            raise FetchError("sends an empty file", Failure.BAD)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
-def _reason(error: YoutubeDLError) -> str:
-    """What yt-dlp complains of, without its own names for things."""
-    complaint = " ".join(str(error).split()).split(" (caused by ")[0]
-    return re.sub(r"^ERROR: (\[\S+\] \S+: )?", "", complaint)
+def _written(found: Excerpt, path: Path) -> Path:
+    """An excerpt as a WAV file of floating point numbers: exactly what was decoded."""
+    wav = io.BytesIO()  # soundfile would not say that a disk is full
+    soundfile.write(wav, found.y, found.sr, format="WAV", subtype="FLOAT")
+    try:
+        path.write_bytes(wav.getvalue())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
