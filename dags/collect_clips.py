@@ -5,6 +5,7 @@ a time; how many run at once is the size of the pool `downloads`.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,9 @@ BATCH = 100
 """Songs a task: some minutes of work, so that starting it costs little."""
 
 MOST_BATCHES = 20
+
+Report = dict[str, Any]
+"""What `mer clips --json` prints of a batch."""
 
 FORM = {
     "limit": Param(
@@ -68,37 +72,31 @@ def collect_clips() -> None:
         execution_timeout=timedelta(hours=6),
         doc_md="Fetch and cut a batch of songs; the result counts them, by reason where none came of it.",
     )
-    def collect(limit: int) -> dict[str, Any]:
+    def collect(limit: int) -> Report:
         """Fetch and cut a batch of songs; the result counts them, by reason where none came of it."""
         return mer_json(PROJECT, "clips", "--limit", str(limit))
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarise() -> dict[str, Any]:
+    def summarise(batches: list[int], reports: Sequence[Report]) -> Report:
         """Say what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
-        context = get_current_context()
-        reports = [report for report in context["ti"].xcom_pull(task_ids="collect") or [] if report]
         total = _total(reports)
         print(_in_words(total))
-        planned = context["ti"].xcom_pull(task_ids="plan")
-        if planned is None or len(reports) < len(planned):
-            raise AirflowFailException(
-                f"{len(planned or ()) - len(reports)} batches were not done; see collect"
-            )
+        if len(reports) < len(batches):
+            raise AirflowFailException(f"{len(batches) - len(reports)} batches were not done; see collect")
         return total
 
     @task(outlets=[CLIPS])
-    def announce(total: dict[str, Any]) -> Any:
+    def announce(total: Report) -> Any:
         """Tell whoever waits for clips that there are new ones; skipped when there are none."""
         if not total["new"]:
             raise AirflowSkipException("No new clips")
         yield Metadata(CLIPS, total)
 
-    total = summarise()
-    collect.expand(limit=plan()) >> total
-    announce(total)  # type: ignore[arg-type]  # Airflow gives it what summarise returned
+    batches = plan()
+    announce(summarise(batches, collect.expand(limit=batches)))  # type: ignore[arg-type]  # Airflow gives the values
 
 
-def _total(reports: list[dict[str, Any]]) -> dict[str, Any]:
+def _total(reports: Sequence[Report]) -> Report:
     """The reports of all batches as one; what was kept is the same store seen by each."""
     failed: dict[str, int] = {}
     for report in reports:
@@ -108,7 +106,7 @@ def _total(reports: list[dict[str, Any]]) -> dict[str, Any]:
     return {**sums, "kept": min((report["kept"] for report in reports), default=0), "failed": failed}
 
 
-def _in_words(total: dict[str, Any]) -> str:
+def _in_words(total: Report) -> str:
     failed = ", ".join(f"{n} {kind}" for kind, n in sorted(total["failed"].items())) or "none"
     cost = f"{total['n_bytes'] / 1e6:.1f} MB, {total['seconds']:.0f} s of work"
     return f"{total['new']} new clips, {total['kept']} kept; failed: {failed}; {cost}"

@@ -3,11 +3,15 @@
 Each chart of `params.yaml` is one mapped task, so that one that cannot be read stops no other.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, machine, mer_json
+
+Report = dict[str, Any]
+"""What `mer charts --json` prints of a chart."""
 
 FORM = {
     "chart": Param(
@@ -51,35 +55,31 @@ def refresh_charts() -> None:
         map_index_template="{{ task.op_kwargs['chart'] }}",
         doc_md="Read one chart and keep it; the result says how many songs it has and how many are new.",
     )
-    def refresh(chart: str) -> dict[str, Any]:
+    def refresh(chart: str) -> Report:
         """Read one chart and keep it; the result says how many songs it has and how many are new."""
         return mer_json(PROJECT, "charts", chart)
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CATALOG])
-    def announce() -> Any:
+    def announce(reports: Sequence[Report]) -> Any:
         """Tell `collect_clips` that there is something new; skipped when nothing is."""
-        new = sum(report["new"] + report["changed"] for report in _reports())
+        new = sum(report["new"] + report["changed"] for report in reports)
         if not new:
             raise AirflowSkipException("No chart says anything new")
         yield Metadata(CATALOG, {"new": new})
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarise() -> list[dict[str, Any]]:
+    def summarise(charts: list[str], reports: Sequence[Report]) -> list[Report]:
         """Say what came of each chart; red when one could not be read."""
-        reports = _reports()
         for report in reports:
             print(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
-        charts = get_current_context()["ti"].xcom_pull(task_ids="list_charts") or []
         if unread := sorted(set(charts) - {report["chart"] for report in reports}):
             raise AirflowFailException(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
-        return reports
+        return list(reports)
 
-    refresh.expand(chart=list_charts()) >> [announce(), summarise()]
-
-
-def _reports() -> list[dict[str, Any]]:
-    """What the charts that were read said."""
-    return [report for report in get_current_context()["ti"].xcom_pull(task_ids="refresh") or [] if report]
+    charts = list_charts()
+    reports = refresh.expand(chart=charts)
+    announce(reports)  # type: ignore[arg-type]  # Airflow gives what the task returned
+    summarise(charts, reports)  # type: ignore[arg-type]
 
 
 refresh_charts()
