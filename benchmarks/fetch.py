@@ -64,7 +64,7 @@ class Server(BaseHTTPRequestHandler):
 def main() -> None:
     """Print a table in Markdown."""
     n_songs = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    Server.songs = tuple(_song(seconds) for seconds in LENGTHS_S)
+    Server.songs = tuple(song_of(seconds) for seconds in LENGTHS_S)
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         threading.Thread(target=partial(server.serve_forever, 0.05), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
@@ -109,7 +109,7 @@ def _whole(track: Track, folder: Path, audio: Audio, _: Clips) -> Fetched:
     return Fetched(path)
 
 
-def _song(seconds: int) -> bytes:
+def song_of(seconds: int) -> bytes:
     """An mp3 at 192 kbit/s."""
     source = f"anoisesrc=d={seconds}:c=pink:r=44100:a=0.3:seed={seconds}"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", source, "-ac", "2"]
