@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+from mer_tasks.audio.cut import window
 from mer_tasks.settings import Clips
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.site import Part, Site
@@ -132,13 +133,13 @@ def excerpt(site: Site, first: Part, clips: Clips) -> Excerpt | None:
 
 
 def clip_start_s(duration_s: float, clips: Clips) -> float | None:
-    """Where the clip of a song of this length starts, as `audio.cut.window` says.
+    """Where the clip of a song of this length starts.
 
     None for a song under two clips long: all of it is little more than the ranges would be.
     """
     if not 2 * clips.duration_s < duration_s < 24 * 3600:
         return None
-    return min(clips.start_fraction * duration_s, duration_s - clips.duration_s)
+    return window(duration_s, clips)[0]
 
 
 def _read(remote: RemoteFile, clips: Clips) -> Excerpt | None:
