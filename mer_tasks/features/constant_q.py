@@ -73,7 +73,8 @@ def _downsampled(y: np.ndarray, factor: int) -> np.ndarray:
         return y
     n = -(-len(y) // factor)
     shorter = soxr.resample(y, factor, 1, quality="HQ")[:n]
-    return np.pad(shorter, (0, n - len(shorter))) * np.float32(np.sqrt(factor))
+    shorter /= np.sqrt(1 / factor)  # rounded as librosa does: in silence the rest of it is all there is
+    return np.pad(shorter, (0, n - len(shorter)))
 
 
 @lru_cache
