@@ -8,7 +8,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import get_window
 
-FRAMES_AT_ONCE = 128
+FRAMES_AT_ONCE = 64
 """Frames that are transformed together: few enough for them to stay in a core's cache."""
 
 
@@ -17,17 +17,10 @@ def n_frames(n_samples: int, hop_length: int) -> int:
     return 1 + n_samples // hop_length
 
 
-def framed(y: np.ndarray, length: int, hop_length: int) -> np.ndarray:
-    """Centred frames of `y`, shape (n,), as a view of shape (frames, length): zeros lie beyond both ends."""
-    padded = np.pad(y, length // 2)
-    return sliding_window_view(padded, length)[::hop_length][: n_frames(len(y), hop_length)]
-
-
-def in_chunks(frames: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """A few frames at a time, each with its place."""
-    for start in range(0, len(frames), FRAMES_AT_ONCE):
-        place = slice(start, start + FRAMES_AT_ONCE)
-        yield place, frames[place]
+def chunks(n: int) -> Iterator[slice]:
+    """The places of `n` frames, a few at a time."""
+    for start in range(0, n, FRAMES_AT_ONCE):
+        yield slice(start, min(start + FRAMES_AT_ONCE, n))
 
 
 def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
@@ -36,11 +29,11 @@ def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
     As librosa does, in double precision and then rounded: in single precision what is 70 dB below the
     loudest would be noise of the transform. A frame's bins lie side by side in memory.
     """
-    frames = framed(y, n_fft, hop_length)
+    frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
     window = _hann(n_fft)
     magnitude = np.empty((len(frames), n_fft // 2 + 1), np.float32)
-    for place, some in in_chunks(frames):
-        np.abs(scipy.fft.rfft(some * window, axis=1).astype(np.complex64), out=magnitude[place])
+    for place in chunks(len(frames)):
+        np.abs(scipy.fft.rfft(frames[place] * window, axis=1).astype(np.complex64), out=magnitude[place])
     return magnitude.T
 
 
