@@ -18,7 +18,7 @@ from scipy.ndimage import convolve1d
 from scipy.signal import get_window
 
 from mer_tasks.domain import InputError
-from mer_tasks.features.stft import chunks, n_frames
+from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, n_frames
 
 BINS_PER_OCTAVE, N_OCTAVES = 36, 7
 C1_HZ = float(librosa.note_to_hz("C1"))
@@ -88,11 +88,13 @@ def _around_the_middle(
     after = sliding_window_view(padded, half)[half + 1 :: hop_length]
     before = sliding_window_view(padded[::-1].copy(), half)[len(padded) - 1 - half :: -hop_length]
     first = padded[::hop_length]
+    sums, differences = np.empty((2, FRAMES_AT_ONCE, half), y.dtype)
     for place in chunks(n):
-        beyond = first[place]
-        sums, differences = after[place] + before[place], after[place] - before[place]
-        sums[:, -1], differences[:, -1] = beyond + before[place, -1], beyond - before[place, -1]
-        yield place, sums, differences
+        size, beyond = place.stop - place.start, first[place]
+        np.add(after[place], before[place], out=sums[:size])
+        np.subtract(after[place], before[place], out=differences[:size])
+        sums[:size, -1], differences[:size, -1] = beyond + before[place, -1], beyond - before[place, -1]
+        yield place, sums[:size], differences[:size]
 
 
 def _downsampled(y: np.ndarray, factor: int) -> np.ndarray:
