@@ -241,6 +241,24 @@ def features() -> None:
 
 
 @app.command()
+def show(
+    clip: Annotated[Path, typer.Argument(help="A song or clip, in any container.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The picture to write; else the clip's name with .png.")
+    ] = None,
+) -> None:
+    """Draw a clip's features, those of features.stack in params.yaml, as a PNG.
+
+    Example:  [bold]mer show song.mp3 --out song.png[/bold]
+    """
+    from mer_tasks.features.picture import draw_clip
+
+    png = out or Path(f"{clip.stem}.png")
+    draw_clip(clip, png, load_params().features)
+    print(f"{png}: {clip.name}")
+
+
+@app.command()
 def train(model: Annotated[Model, typer.Argument(help="Which model.")]) -> None:
     """Train a model on each fold and score it on the songs that the fold leaves out.
 

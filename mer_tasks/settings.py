@@ -17,7 +17,22 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 ModelName = Literal["logistic_regression", "neural_network", "resnet18"]
-Block = Literal["mfcc", "centroid", "cens", "mel"]
+Block = Literal[
+    "mfcc",
+    "centroid",
+    "cens",
+    "mel",
+    "chroma",
+    "bandwidth",
+    "rolloff",
+    "contrast",
+    "flatness",
+    "zero_crossing_rate",
+    "tempogram",
+    "tonnetz",
+    "rms",
+]
+"""A frame feature that an image can show (docs/features.md)."""
 
 
 Checked = TypeVar("Checked", bound=BaseModel)

@@ -68,7 +68,7 @@ def _clip_rows(
     clips: list[Path], store: FeatureStore, settings: Features, n_workers: int
 ) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
-    if not all(store.path(clip.stem).is_file() for clip in clips):
+    if not all(store.holds(clip.stem) for clip in clips):
         summary_names(settings)  # compiles librosa once, here: processes that do it together spoil its cache
     with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
         parallel = Parallel(n_jobs=n_workers, return_as="generator")

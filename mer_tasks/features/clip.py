@@ -4,33 +4,32 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mer_tasks.features.frames import Frames, frames_of, magnitude_of, n_frames
+from mer_tasks.features.frames import Blocks, Frames, blocks_of
 from mer_tasks.features.image import fix_length
 from mer_tasks.features.summary import song_summary
 from mer_tasks.settings import Features
 
 
 class ClipFeatures(NamedTuple):
-    """A clip's frames, over the time that an image shows, and the statistics of those that sound."""
+    """The blocks of a clip's image, over the time that it shows, and the statistics of what sounds."""
 
-    frames: Frames
+    blocks: Blocks
     summary: dict[str, float]
 
 
-def describe(y: np.ndarray, settings: Features) -> ClipFeatures:
-    """Compute the features of one channel `y`, shape (n,), at `settings.sr` Hz.
+def clip_frames(y: np.ndarray, settings: Features) -> tuple[Frames, Frames]:
+    """The frames of one channel `y`, shape (n,), padded or cut to an image's length; and without the padding."""
+    frames = Frames(fix_length(y, settings), settings)
+    return frames, frames.first(len(y))
 
-    Frames are of `y` padded or cut to an image's length; the summary leaves the padding out.
-    """
-    fixed = fix_length(y, settings)
-    magnitude = magnitude_of(fixed, settings)
-    frames = frames_of(fixed, magnitude, settings)
-    heard = fixed[: len(y)]
-    n = n_frames(len(heard), settings)
-    return ClipFeatures(frames, song_summary(heard, magnitude[:, :n], frames.first(n), settings))
+
+def describe(y: np.ndarray, settings: Features) -> ClipFeatures:
+    """Compute the features of one channel `y`, shape (n,), at `settings.sr` Hz."""
+    frames, heard = clip_frames(y, settings)
+    return ClipFeatures(blocks_of(frames, settings.stack), song_summary(heard))
 
 
 def summary_names(settings: Features) -> tuple[str, ...]:
     """The names of a summary's statistics, in order."""
     tone = np.sin(np.arange(settings.sr, dtype=np.float32))
-    return tuple(describe(tone, settings).summary)
+    return tuple(song_summary(clip_frames(tone, settings)[1]))

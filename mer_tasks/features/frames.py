@@ -1,55 +1,199 @@
-"""What a clip sounds like in each frame, as librosa gives it, from one short-time Fourier transform."""
+"""What a clip sounds like in each frame, as librosa gives it; what several features share is computed once.
 
-from dataclasses import dataclass, fields
+The features of the paper's image are our own code, because librosa builds their filters and transforms
+anew at each call; the others are librosa's functions on the shared transform.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 import librosa
 import numpy as np
+import scipy.fft
 
-from mer_tasks.settings import Features
+from mer_tasks.features import constant_q, tuning
+from mer_tasks.features.stft import magnitude_of, n_frames
+from mer_tasks.settings import Block, Features
+
+N_CONTRAST = 7
+N_TONNETZ = 6
+TEMPOGRAM_LAGS = 384
+"""How many lags of the onset strength librosa compares, about 9 s at its own settings."""
+
+MEL_GROUP = 16
+"""Mel bands that are summed together: neighbours share bins, and most bins are in none of them."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Frames:
-    """A column a frame, float32; frame `t` is centred on sample `t * hop_length`.
+    """The frame features of one channel `y`, shape (n,), at `settings.sr` Hz.
 
-    `mfcc` (n_mfcc, n); `centroid` (1, n), in Hz; `cens` (n_chroma, n), chroma energy normalised
-    statistics; `mel` (n_mels, n), power.
+    Each is float32 of shape (rows, frames), computed when first asked for; frame `t` is centred on sample
+    `t * hop_length`. They equal `librosa.feature`'s for `y` alone with these settings; docs/features.md
+    has formulas and sources.
     """
 
-    mfcc: np.ndarray
-    centroid: np.ndarray
-    cens: np.ndarray
-    mel: np.ndarray
+    def __init__(self, y: np.ndarray, settings: Features) -> None:
+        """Compute nothing yet."""
+        self.y = y
+        self.settings = settings
 
-    @property
+    def first(self, n_samples: int) -> "Frames":
+        """The frames of the first samples; for those of the paper, by what was heard beyond them too."""
+        if n_samples >= len(self.y):
+            return self
+        shorter, n = Frames(self.y[:n_samples], self.settings), n_frames(n_samples, self.settings.hop_length)
+        shared = {"magnitude", "mfcc", "centroid", "cens", "mel"}
+        vars(shorter).update({name: getattr(self, name)[:, :n] for name in shared})
+        return shorter
+
+    @cached_property
+    def magnitude(self) -> np.ndarray:
+        """|STFT|, (1 + n_fft / 2, frames)."""
+        return magnitude_of(self.y, self.settings.n_fft, self.settings.hop_length)
+
+    @cached_property
+    def power(self) -> np.ndarray:
+        """|STFT|², (1 + n_fft / 2, frames)."""
+        return self.magnitude**2
+
+    @cached_property
+    def mel(self) -> np.ndarray:
+        """Power in bands of equal width on Slaney's mel scale, (n_mels, frames)."""
+        power = self.power.T
+        groups = _mel_filters(self.settings.sr, self.settings.n_fft, self.settings.n_mels)
+        return np.hstack([power[:, bins] @ weights for bins, weights in groups]).T
+
+    @cached_property
     def mel_db(self) -> np.ndarray:
-        """The mel bands in dB, none more than 80 below the loudest."""
+        """The mel bands in dB, none more than 80 below the loudest, (n_mels, frames)."""
         return librosa.power_to_db(self.mel)
 
-    def first(self, n: int) -> "Frames":
-        """The first `n` frames."""
-        return Frames(*(getattr(self, field.name)[:, :n] for field in fields(self)))
+    @cached_property
+    def mfcc(self) -> np.ndarray:
+        """Cosine transform of the mel bands in dB, (n_mfcc, frames)."""
+        cosines = scipy.fft.dct(self.mel_db.T, axis=1, norm="ortho")
+        return cosines[:, : self.settings.n_mfcc].T
+
+    @cached_property
+    def centroid(self) -> np.ndarray:
+        """Mean frequency, weighted by magnitude, in Hz, (1, frames); 0 in silence."""
+        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft).astype(np.float32)
+        weighted, total = (self.magnitude.T @ np.stack([hz, np.ones_like(hz)], axis=1)).T
+        return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)[None]
+
+    @cached_property
+    def bandwidth(self) -> np.ndarray:
+        """Standard deviation of frequency around the centroid, in Hz, (1, frames)."""
+        return librosa.feature.spectral_bandwidth(
+            S=self.magnitude, sr=self.settings.sr, centroid=self.centroid
+        )
+
+    @cached_property
+    def rolloff(self) -> np.ndarray:
+        """The frequency below which lies 85 % of the magnitude, in Hz, (1, frames)."""
+        return librosa.feature.spectral_rolloff(S=self.magnitude, sr=self.settings.sr)
+
+    @cached_property
+    def contrast(self) -> np.ndarray:
+        """Peaks over valleys in seven bands, in dB, (7, frames)."""
+        return librosa.feature.spectral_contrast(S=self.magnitude, sr=self.settings.sr)
+
+    @cached_property
+    def flatness(self) -> np.ndarray:
+        """Geometric over arithmetic mean of the power, 0 a tone, 1 white noise, (1, frames)."""
+        return librosa.feature.spectral_flatness(S=self.magnitude)
+
+    @cached_property
+    def zero_crossing_rate(self) -> np.ndarray:
+        """The share of samples at which the sign changes, (1, frames)."""
+        length, hop_length = self.settings.n_fft, self.settings.hop_length
+        return librosa.feature.zero_crossing_rate(self.y, frame_length=length, hop_length=hop_length)
+
+    @cached_property
+    def rms(self) -> np.ndarray:
+        """Root mean square of the samples, (1, frames)."""
+        length, hop_length = self.settings.n_fft, self.settings.hop_length
+        return librosa.feature.rms(y=self.y, frame_length=length, hop_length=hop_length)
+
+    @cached_property
+    def onset_strength(self) -> np.ndarray:
+        """How much the mel bands rise from frame to frame, on average, in dB, (frames,)."""
+        sr, hop_length = self.settings.sr, self.settings.hop_length
+        return librosa.onset.onset_strength(S=self.mel_db, sr=sr, hop_length=hop_length)
+
+    @cached_property
+    def tempogram(self) -> np.ndarray:
+        """Autocorrelation of the onset strength around each frame, at most 1, (384, frames)."""
+        sr, hop_length = self.settings.sr, self.settings.hop_length
+        return librosa.feature.tempogram(
+            onset_envelope=self.onset_strength, sr=sr, hop_length=hop_length, win_length=TEMPOGRAM_LAGS
+        )
+
+    @cached_property
+    def chroma(self) -> np.ndarray:
+        """Power in each pitch class, the strongest of a frame being 1, (n_chroma, frames)."""
+        sr, n_chroma = self.settings.sr, self.settings.n_chroma
+        bins = tuning.estimate_tuning(self.power, sr, self.settings.n_fft, n_chroma)
+        return librosa.feature.chroma_stft(S=self.power, sr=sr, n_chroma=n_chroma, tuning=bins)
+
+    @cached_property
+    def constant_q_chroma(self) -> np.ndarray:
+        """Magnitude of each pitch class by the constant-Q transform, (n_chroma, frames)."""
+        settings = self.settings
+        bins = tuning.estimate_tuning(
+            self._magnitude_for_tuning, settings.sr, tuning.N_FFT, constant_q.BINS_PER_OCTAVE
+        )
+        return constant_q.chroma(self.y, settings.sr, settings.hop_length, settings.n_chroma, bins)
+
+    @cached_property
+    def cens(self) -> np.ndarray:
+        """Shares of the pitch classes, in steps, smoothed over 41 frames, of norm 1, (n_chroma, frames)."""
+        return constant_q.cens(self.constant_q_chroma)
+
+    @cached_property
+    def tonnetz(self) -> np.ndarray:
+        """Where the chroma lies on the circles of fifths, minor and major thirds, (6, frames)."""
+        chroma = librosa.util.normalize(self.constant_q_chroma, axis=0)
+        return librosa.feature.tonnetz(chroma=chroma, sr=self.settings.sr)
+
+    @property
+    def _magnitude_for_tuning(self) -> np.ndarray:
+        if (self.settings.n_fft, self.settings.hop_length) == (tuning.N_FFT, tuning.HOP_LENGTH):
+            return self.magnitude
+        return magnitude_of(self.y, tuning.N_FFT, tuning.HOP_LENGTH)
 
 
-def magnitude_of(y: np.ndarray, settings: Features) -> np.ndarray:
-    """|STFT| of one channel `y`, shape (n,): float32 of shape (1 + n_fft / 2, frames)."""
-    return np.abs(librosa.stft(y, n_fft=settings.n_fft, hop_length=settings.hop_length))
+Blocks = Mapping[Block, np.ndarray]
+"""Frame features by name, each float32 of shape (rows, frames)."""
 
 
-def frames_of(y: np.ndarray, magnitude: np.ndarray, settings: Features) -> Frames:
-    """The frames of one channel `y`, shape (n,), at `settings.sr` Hz, and of its `magnitude`.
-
-    Each equals what `librosa.feature` gives for `y` alone: `mfcc`, `spectral_centroid`,
-    `chroma_cens` (Müller and Ewert, Chroma Toolbox, ISMIR 2011) and `melspectrogram`.
-    """
-    sr = settings.sr
-    mel = librosa.feature.melspectrogram(S=magnitude**2, sr=sr, n_mels=settings.n_mels)
-    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), sr=sr, n_mfcc=settings.n_mfcc)
-    centroid = librosa.feature.spectral_centroid(S=magnitude, sr=sr)
-    cens = librosa.feature.chroma_cens(y=y, sr=sr, hop_length=settings.hop_length, n_chroma=settings.n_chroma)
-    return Frames(*(rows.astype(np.float32, copy=False) for rows in (mfcc, centroid, cens, mel)))
+def blocks_of(frames: Frames, names: tuple[Block, ...]) -> dict[Block, np.ndarray]:
+    """The features of these names, and no others, computed."""
+    return {name: np.ascontiguousarray(getattr(frames, name), np.float32) for name in names}
 
 
-def n_frames(n_samples: int, settings: Features) -> int:
-    """How many frames librosa makes of so many samples."""
-    return 1 + n_samples // settings.hop_length
+def block_height(name: Block, settings: Features) -> int:
+    """How many rows a feature has."""
+    several = {
+        "mfcc": settings.n_mfcc,
+        "mel": settings.n_mels,
+        "cens": settings.n_chroma,
+        "chroma": settings.n_chroma,
+        "contrast": N_CONTRAST,
+        "tonnetz": N_TONNETZ,
+        "tempogram": TEMPOGRAM_LAGS,
+    }
+    return several.get(name, 1)
+
+
+@lru_cache
+def _mel_filters(sr: int, n_fft: int, n_mels: int) -> tuple[tuple[slice, np.ndarray], ...]:
+    """For each group of mel bands the bins that they cover, and their weights, (bins, bands)."""
+    groups = []
+    filters = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+    for start in range(0, n_mels, MEL_GROUP):
+        group = filters[start : start + MEL_GROUP]
+        used = np.flatnonzero(group.any(axis=0))
+        bins = slice(used[0], used[-1] + 1) if len(used) else slice(0)
+        groups.append((bins, np.ascontiguousarray(group[:, bins].T)))
+    return tuple(groups)

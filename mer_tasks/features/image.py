@@ -3,7 +3,8 @@
 import librosa
 import numpy as np
 
-from mer_tasks.features.frames import Frames, n_frames
+from mer_tasks.features.frames import Blocks, block_height
+from mer_tasks.features.stft import n_frames
 from mer_tasks.settings import Block, Features
 
 IMAGE_S = 30.0
@@ -15,30 +16,28 @@ def fix_length(y: np.ndarray, settings: Features) -> np.ndarray:
     return librosa.util.fix_length(y, size=round(IMAGE_S * settings.sr))
 
 
-def song_image(frames: Frames, settings: Features) -> np.ndarray:
+def song_image(blocks: Blocks, settings: Features) -> np.ndarray:
     """The blocks of `settings.stack` on top of each other, scaled, float32 of shape (rows, frames).
 
     With the paper's settings, of 30 s, that is 161 × 1292.
     """
-    blocks = [_scaled(_block(frames, name, settings), settings) for name in settings.stack]
-    return np.vstack(blocks).astype(np.float32, copy=False)
+    shown = [_scaled(_shown(blocks[name], name, settings), settings) for name in settings.stack]
+    return np.vstack(shown).astype(np.float32, copy=False)
 
 
 def image_rows(settings: Features) -> tuple[str, ...]:
     """What each row of an image shows, from the top down, such as `mfcc_0`."""
-    heights = {"mfcc": settings.n_mfcc, "centroid": 1, "cens": settings.n_chroma, "mel": settings.n_mels}
-    return tuple(f"{name}_{row}" for name in settings.stack for row in range(heights[name]))
+    return tuple(f"{name}_{row}" for name in settings.stack for row in range(block_height(name, settings)))
 
 
 def image_shape(settings: Features) -> tuple[int, int]:
     """Rows and frames of an image."""
-    return len(image_rows(settings)), n_frames(round(IMAGE_S * settings.sr), settings)
+    return len(image_rows(settings)), n_frames(round(IMAGE_S * settings.sr), settings.hop_length)
 
 
-def _block(frames: Frames, name: Block, settings: Features) -> np.ndarray:
+def _shown(block: np.ndarray, name: Block, settings: Features) -> np.ndarray:
     if name == "mel" and settings.mel == "db":
-        return librosa.power_to_db(frames.mel, ref=np.max)
-    block: np.ndarray = getattr(frames, name)
+        return librosa.power_to_db(block, ref=np.max)
     return block
 
 

@@ -28,14 +28,13 @@ class ClipRow(NamedTuple):
 def clip_row(clip: Path, store: FeatureStore, settings: Features) -> ClipRow:
     """The row of a clip, whose file is named by its SHA-256: from `store`, or computed and kept there."""
     with threadpool_limits(1):  # a process a core is enough; and the same sums in the same order
-        features = store.get(clip.stem)
-        computed = features is None
-        if features is None:
-            try:
-                features = store.compute(clip.stem, mono(decode(_clip_bytes(clip)), settings.sr))
-            except AudioError as error:
-                return ClipRow(reason=str(error))
-        return ClipRow(song_image(features.frames, settings), features.summary, computed)
+        try:
+            features, computed = store.features(
+                clip.stem, lambda: mono(decode(_clip_bytes(clip)), settings.sr)
+            )
+        except AudioError as error:
+            return ClipRow(reason=str(error))
+        return ClipRow(song_image(features.blocks, settings), features.summary, bool(computed))
 
 
 def end_with(parent: int) -> None:

@@ -6,7 +6,6 @@ import librosa
 import numpy as np
 
 from mer_tasks.features.frames import Frames
-from mer_tasks.settings import Features
 
 N_BANDS = 16
 """How many coarse bands the mel bands are averaged into."""
@@ -29,26 +28,25 @@ MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 Row = dict[str, float]
 
 
-def song_summary(y: np.ndarray, magnitude: np.ndarray, frames: Frames, settings: Features) -> Row:
-    """Statistics over all frames of `y`, shape (n,), by name; finite for every finite `y`.
+def song_summary(frames: Frames) -> Row:
+    """Statistics over all frames by name; finite for every finite signal.
 
     Timbre, spectral shape, loudness, its modulation band by band, rhythm and harmony, as
     docs/features.md explains them.
     """
-    frame_rate = settings.sr / settings.hop_length
-    mel_db = frames.mel_db
-    parts = np.array_split(mel_db, min(N_BANDS, settings.n_mels))
+    settings = frames.settings
+    parts = np.array_split(frames.mel_db, min(N_BANDS, settings.n_mels))
     bands = np.array([part.mean(axis=0) for part in parts], dtype=np.float64)
     row = {
         **_timbre(frames),
-        **_contrast(magnitude, settings),
-        **_shape(y, magnitude, frames.centroid, settings),
-        **_loudness(magnitude, settings),
+        **_contrast(frames),
+        **_shape(frames),
+        **_loudness(frames),
         **_bands(bands),
-        **_modulation(bands, frame_rate),
-        **_rhythm(mel_db, settings),
+        **_modulation(bands, settings.sr / settings.hop_length),
+        **_rhythm(frames),
         **_mean_and_std("cens", frames.cens),
-        **_harmony(magnitude, settings),
+        **_harmony(frames),
     }
     return {name: float(value) for name, value in row.items()}
 
@@ -59,30 +57,28 @@ def _timbre(frames: Frames) -> Row:
     )
 
 
-def _contrast(magnitude: np.ndarray, settings: Features) -> Row:
-    contrast = librosa.feature.spectral_contrast(S=magnitude, sr=settings.sr)
-    return _mean_and_std("contrast", contrast) | _numbered(
-        "contrast_{}_delta_std", _delta(contrast).std(axis=1)
+def _contrast(frames: Frames) -> Row:
+    return _mean_and_std("contrast", frames.contrast) | _numbered(
+        "contrast_{}_delta_std", _delta(frames.contrast).std(axis=1)
     )
 
 
-def _shape(y: np.ndarray, S: np.ndarray, centroid: np.ndarray, settings: Features) -> Row:
+def _shape(frames: Frames) -> Row:
     """Where a frame's energy lies and how noisy it is; logarithms, so that ratios count alike."""
-    sr = settings.sr
     rows = {
-        "centroid": (centroid, 20.0),
-        "bandwidth": (librosa.feature.spectral_bandwidth(S=S, sr=sr, centroid=centroid), 20.0),
-        "rolloff": (librosa.feature.spectral_rolloff(S=S, sr=sr), 20.0),
-        "flatness": (librosa.feature.spectral_flatness(S=S), 1e-6),
-        "zero_crossing": (_zero_crossing_rate(y, settings), 1e-3),
+        "centroid": (frames.centroid, 20.0),
+        "bandwidth": (frames.bandwidth, 20.0),
+        "rolloff": (frames.rolloff, 20.0),
+        "flatness": (frames.flatness, 1e-6),
+        "zero_crossing": (frames.zero_crossing_rate, 1e-3),
     }
     logs = {name: np.log(np.maximum(values, lowest)) for name, (values, lowest) in rows.items()}
     means = {f"{name}_log_mean": values.mean() for name, values in logs.items()}
     return means | {f"{name}_log_std": values.std() for name, values in logs.items()}
 
 
-def _loudness(magnitude: np.ndarray, settings: Features) -> Row:
-    rms = librosa.feature.rms(S=magnitude, frame_length=settings.n_fft)
+def _loudness(frames: Frames) -> Row:
+    rms = librosa.feature.rms(S=frames.magnitude, frame_length=frames.settings.n_fft)
     level = librosa.amplitude_to_db(rms, amin=1e-5, top_db=None)
     low, middle, high = np.percentile(level, [10, 50, 95])
     return {
@@ -115,10 +111,9 @@ def _modulation(bands: np.ndarray, frame_rate: float) -> Row:
     )
 
 
-def _rhythm(mel_db: np.ndarray, settings: Features) -> Row:
-    sr, hop_length = settings.sr, settings.hop_length
-    onsets = librosa.onset.onset_strength(S=mel_db, sr=sr, hop_length=hop_length)
-    tempogram = librosa.feature.tempogram(onset_envelope=onsets, sr=sr, hop_length=hop_length)
+def _rhythm(frames: Frames) -> Row:
+    sr, hop_length = frames.settings.sr, frames.settings.hop_length
+    onsets, tempogram = frames.onset_strength, frames.tempogram
     beat = tempogram.mean(axis=1)
     periods = _between(np.arange(len(beat)) * hop_length / sr, PERIODS_S)
     names = [f"{low:.2f}s" for low in PERIODS_S[:-1]]
@@ -133,9 +128,10 @@ def _rhythm(mel_db: np.ndarray, settings: Features) -> Row:
     }
 
 
-def _harmony(magnitude: np.ndarray, settings: Features) -> Row:
+def _harmony(frames: Frames) -> Row:
     """Key, mode and how steady the harmony is, from the chroma of the same transform."""
-    chroma = librosa.feature.chroma_stft(S=magnitude**2, sr=settings.sr, tuning=0.0)
+    settings = frames.settings
+    chroma = librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0)
     unit = chroma / np.maximum(np.linalg.norm(chroma, axis=0), 1e-9)
     major, minor = _strongest_triad(unit, MAJOR_TRIAD), _strongest_triad(unit, MINOR_TRIAD)
     lags = [round(s * settings.sr / settings.hop_length) for s in STEADY_S]
@@ -177,10 +173,6 @@ def _likeness(unit_chroma: np.ndarray, lag: int) -> float:
     n = unit_chroma.shape[1]
     lag = min(lag, n - 1)
     return float((unit_chroma[:, lag:] * unit_chroma[:, : n - lag]).sum(axis=0).mean())
-
-
-def _zero_crossing_rate(y: np.ndarray, settings: Features) -> np.ndarray:
-    return librosa.feature.zero_crossing_rate(y, frame_length=settings.n_fft, hop_length=settings.hop_length)
 
 
 def _delta(rows: np.ndarray) -> np.ndarray:

@@ -45,7 +45,7 @@ def clip_features(y: np.ndarray, settings: Settings) -> tuple[np.ndarray, np.nda
     `y` is one channel, shape (n,), at `settings.sr` Hz; both are float32.
     """
     clip = describe(y, settings)
-    return song_image(clip.frames, settings), np.array(list(clip.summary.values()), np.float32)
+    return song_image(clip.blocks, settings), np.array(list(clip.summary.values()), np.float32)
 
 
 def load_features(folder: Path, kind: Kind) -> Features:

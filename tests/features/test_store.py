@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mer_tasks.features.clip import describe
-from mer_tasks.features.store import FeatureStore
+from mer_tasks.features import store as store_module
+from mer_tasks.features.clip import ClipFeatures, describe
+from mer_tasks.features.store import DEPENDS_ON, FeatureStore, Part
 from mer_tasks.settings import Features, Params
 
 SHA256 = "ab" * 32
+ALL = ("mfcc", "centroid", "cens", "mel", "summary")
 
 
 @pytest.fixture
@@ -22,48 +24,78 @@ def y() -> np.ndarray:
     return np.sin(np.arange(22050, dtype=np.float32) / 7) * np.linspace(0, 1, 22050, dtype=np.float32)
 
 
+def ask(folder: Path, settings: Features, y: np.ndarray) -> tuple[ClipFeatures, tuple[Part, ...]]:
+    return FeatureStore(folder, settings).features(SHA256, lambda: y)
+
+
 def test_what_is_kept_is_what_was_computed(tmp_path: Path, settings: Features, y: np.ndarray) -> None:
-    store = FeatureStore(tmp_path, settings)
-    assert store.get(SHA256) is None
-    computed = store.compute(SHA256, y)
-    kept = FeatureStore(tmp_path, settings).get(SHA256)
-    assert kept is not None
-    for name in ("mfcc", "centroid", "cens", "mel"):
-        np.testing.assert_array_equal(getattr(kept.frames, name), getattr(describe(y, settings).frames, name))
-    assert kept.summary == computed.summary
-    assert list(kept.summary) == list(computed.summary)
+    assert not FeatureStore(tmp_path, settings).holds(SHA256)
+    computed, parts = ask(tmp_path, settings, y)
+    assert (parts, FeatureStore(tmp_path, settings).holds(SHA256)) == (ALL, True)
+    kept, parts = FeatureStore(tmp_path, settings).features(
+        SHA256, lambda: pytest.fail("decoded for nothing")
+    )
+    assert parts == ()
+    for name, rows in describe(y, settings).blocks.items():
+        np.testing.assert_array_equal(kept.blocks[name], rows)
+    assert list(kept.summary.items()) == list(computed.summary.items())
 
 
+@pytest.mark.parametrize("part", ["mel", "summary"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_half_a_file_counts_as_none(tmp_path: Path, settings: Features, y: np.ndarray, share: float) -> None:
-    store = FeatureStore(tmp_path, settings)
-    store.compute(SHA256, y)
-    path = store.path(SHA256)
+def test_half_a_file_is_computed_again(
+    tmp_path: Path, settings: Features, y: np.ndarray, share: float, part: Part
+) -> None:
+    ask(tmp_path, settings, y)
+    path = FeatureStore(tmp_path, settings).path(SHA256, part)
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert store.get(SHA256) is None
-    store.compute(SHA256, y)
+    assert ask(tmp_path, settings, y)[1] == (part,)
     assert path.read_bytes() == content
 
 
 def test_an_altered_file_counts_as_none(tmp_path: Path, settings: Features, y: np.ndarray) -> None:
+    ask(tmp_path, settings, y)
     store = FeatureStore(tmp_path, settings)
-    store.compute(SHA256, y)
-    path = store.path(SHA256)
+    path = store.path(SHA256, "mel")
     content = path.read_bytes()
-    for place in np.random.default_rng(0).integers(0, len(content) - 2000, 20):
+    for place in np.random.default_rng(0).integers(0, len(content) - 300, 20):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
-        kept = store.get(SHA256)
-        assert kept is None, f"byte {place} of {len(content)}"
+        assert store._read(SHA256, "mel") is None, f"byte {place} of {len(content)}"
 
 
-def test_settings_keep_apart(tmp_path: Path, settings: Features) -> None:
-    here = FeatureStore(tmp_path, settings).path(SHA256)
-    for change in ({"sr": 16000}, {"n_fft": 1024}, {"hop_length": 512}, {"n_mfcc": 13}, {"n_mels": 64}):
-        assert FeatureStore(tmp_path, settings.model_copy(update=change)).path(SHA256) != here
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ({"mel": "power", "scale": "row"}, ()),
+        ({"stack": ("mel",)}, ()),
+        ({"stack": ("mel", "rms", "flatness")}, ("rms", "flatness")),
+        ({"n_mfcc": 13}, ("mfcc", "summary")),
+        ({"n_mels": 64}, ("mfcc", "mel", "summary")),
+        ({"n_chroma": 6}, ("cens", "summary")),
+        ({"n_fft": 1024}, ("mfcc", "centroid", "mel", "summary")),
+        ({"hop_length": 4096}, ALL),
+        ({"sr": 16000}, ALL),
+    ],
+    ids=str,
+)
+def test_a_changed_setting_computes_what_depends_on_it(
+    tmp_path: Path, settings: Features, y: np.ndarray, change: dict[str, object], anew: tuple[Part, ...]
+) -> None:
+    ask(tmp_path, settings, y)
+    assert ask(tmp_path, settings.model_copy(update=change), y)[1] == anew
+    assert ask(tmp_path, settings, y)[1] == ()
 
 
-def test_settings_of_the_image_share(tmp_path: Path, settings: Features) -> None:
-    here = FeatureStore(tmp_path, settings).path(SHA256)
-    for change in ({"stack": ("mel",)}, {"mel": "power"}, {"scale": "row"}):
-        assert FeatureStore(tmp_path, settings.model_copy(update=change)).path(SHA256) == here
+@pytest.mark.parametrize("library", store_module.LIBRARIES)
+def test_another_version_computes_all(
+    tmp_path: Path, settings: Features, y: np.ndarray, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(tmp_path, settings, y)
+    versions = dict.fromkeys(store_module.LIBRARIES, "1") | {library: "2"}
+    monkeypatch.setattr(store_module, "version", versions.__getitem__)
+    assert not FeatureStore(tmp_path, settings).holds(SHA256)
+
+
+def test_every_setting_of_a_part_is_one() -> None:
+    assert {name for names in DEPENDS_ON.values() for name in names} < set(Features.model_fields)

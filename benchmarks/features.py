@@ -1,0 +1,214 @@
+"""How fast and how exact a clip's features are, against librosa called once a feature, in one run.
+
+Run it in the project's folder with the real clips: `MER_REAL_DATA=… OMP_NUM_THREADS=1 python
+benchmarks/features.py`. With `--scaling` it builds the features of 100, 400 and 1200 clips instead, in one
+process and in one a core.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import librosa
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+from watch import watch
+
+from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.decode import decode, mono
+from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.features import constant_q, tuning
+from mer_tasks.features.build import build_features
+from mer_tasks.features.clip import clip_frames
+from mer_tasks.features.frames import Blocks, Frames, blocks_of
+from mer_tasks.features.image import fix_length, song_image
+from mer_tasks.features.summary import song_summary
+from mer_tasks.settings import load_params
+
+SETTINGS = load_params().features
+N_CLIPS, REPEATS = 24, 3
+TAG_BYTES = 128  # of an ID3v1 tag, which decoders pass over
+
+
+def main() -> None:
+    """Print tables in Markdown."""
+    clips = sorted(Path(os.environ["MER_REAL_DATA"], "4q", "clips").iterdir())
+    if "--scaling" in sys.argv:
+        print_scaling(clips)
+    elif "--build" in sys.argv:
+        build(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        with threadpool_limits(1):
+            print_comparison(clips[:: len(clips) // N_CLIPS][:N_CLIPS])
+
+
+def print_comparison(clips: list[Path]) -> None:
+    """Times of both, medians of three runs and over the clips; and how far they are apart."""
+    sounds = [fix_length(mono(decode(clip), SETTINGS.sr), SETTINGS) for clip in clips]
+    librosas(sounds[0]), ours(sounds[0]), song_summary(Frames(sounds[0], SETTINGS))  # compile and warm up
+    times, errors = [], []
+    for clip, y in zip(clips, sounds, strict=True):
+        times.append(times_of(clip, y))
+        errors.append(errors_of(librosas(y), y))
+    ms = {name: 1000 * median(row[name] for row in times) for name in times[0]}
+    loaded, decoded = ms["load"] + ms["librosa"], ms["decode"] + ms["resample"] + ms["ours"]
+    print(f"{len(clips)} clips of 30 s, one thread, ms a clip (median)\n")
+    print("| | librosa | ours | times faster |\n| --- | ---: | ---: | ---: |")
+    print(
+        f"| from the decoded signal | {ms['librosa']:.1f} | {ms['ours']:.1f} | {ms['librosa'] / ms['ours']:.2f} |"
+    )
+    print(f"| from mp3 | {loaded:.1f} | {decoded:.1f} | {loaded / decoded:.2f} |")
+    print("\n| where our time goes | ms |\n| --- | ---: |")
+    for name in [name for name in ms if name not in ("librosa", "ours", "load")]:
+        print(f"| {name} | {ms[name]:.1f} |")
+    print("\n| against librosa | largest of all clips |\n| --- | ---: |")
+    for name in errors[0]:
+        worst = min if name.startswith("CENS within") else max
+        print(f"| {name} | {worst(row[name] for row in errors):.2g} |")
+
+
+def print_scaling(clips: list[Path]) -> None:
+    """Wall time and peak memory of building a data set; clips repeat under other hashes."""
+    print("| clips | processes | seconds | clips a second | peak MB |\n| ---: | ---: | ---: | ---: | ---: |")
+    cores = len(os.sched_getaffinity(0))
+    for n, processes in [(100, 1), (100, cores), (400, cores), (1200, cores)]:
+        with tempfile.TemporaryDirectory() as folder:
+            hashes = repeated(clips, n, Path(folder, "clips"))
+            Path(folder, "songs.txt").write_text("\n".join(hashes))
+            cost = watch([sys.executable, __file__, "--build", folder, str(processes)])
+        rate = n / cost.seconds
+        print(f"| {n} | {processes} | {cost.seconds:.1f} | {rate:.1f} | {cost.peak_mb:.0f} |", flush=True)
+
+
+def repeated(clips: list[Path], n: int, store: Path) -> list[str]:
+    """Fill a clip store with `n` clips that sound like some of `clips`, each with a hash of its own."""
+    hashes = []
+    for i in range(n):
+        content = clips[i % len(clips)].read_bytes() + b"TAG" + str(i).encode().ljust(TAG_BYTES - 3)
+        hashes.append(hashlib.sha256(content).hexdigest())
+        path = clip_path(store, hashes[-1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return hashes
+
+
+def build(folder: Path, processes: int) -> None:
+    """Build the features of the clips in a folder that `print_scaling` filled."""
+    hashes = (folder / "songs.txt").read_text().splitlines()
+    songs = pd.DataFrame({"track_id": hashes, "clip_sha256": hashes}, dtype="str")
+    songs[list(SPOTIFY_FEATURES)] = np.nan
+    snapshot = Snapshot(songs, songs.iloc[:0])
+    report = build_features(snapshot, folder / "clips", folder / "store", folder / "out", SETTINGS, processes)
+    assert report.computed == len(hashes), report.summary
+
+
+def librosas(y: np.ndarray) -> Blocks:
+    """The paper's features by one call each."""
+    stft = {"y": y, "sr": SETTINGS.sr, "n_fft": SETTINGS.n_fft, "hop_length": SETTINGS.hop_length}
+    return {
+        "mfcc": librosa.feature.mfcc(n_mfcc=SETTINGS.n_mfcc, n_mels=SETTINGS.n_mels, **stft),
+        "centroid": librosa.feature.spectral_centroid(**stft),
+        "cens": librosa.feature.chroma_cens(y=y, sr=SETTINGS.sr, hop_length=SETTINGS.hop_length),
+        "mel": librosa.feature.melspectrogram(n_mels=SETTINGS.n_mels, **stft),
+    }
+
+
+def ours(y: np.ndarray) -> Blocks:
+    """The same by us."""
+    return blocks_of(Frames(y, SETTINGS), ("mfcc", "centroid", "cens", "mel"))
+
+
+def fresh(y: np.ndarray) -> Blocks:
+    """The same for a clip whose tuning is new, so that its filters have to be built."""
+    constant_q._octaves.cache_clear()
+    constant_q._filters.cache_clear()
+    return ours(y)
+
+
+def times_of(clip: Path, y: np.ndarray) -> dict[str, float]:
+    """Seconds of both, and of our steps."""
+    sound = decode(clip)
+    blocks, frames = ours(y), Frames(y, SETTINGS)
+    bins = tuning.estimate_tuning(frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, constant_q.BINS_PER_OCTAVE)
+    octaves = (SETTINGS.sr, SETTINGS.hop_length, SETTINGS.n_chroma, bins)
+    return {
+        "load": usual(lambda: librosa.load(clip, sr=SETTINGS.sr)),
+        "librosa": usual(lambda: librosas(y)),
+        "ours": usual(lambda: fresh(y)),
+        "decode": usual(lambda: decode(clip)),
+        "resample": usual(lambda: mono(sound, SETTINGS.sr)),
+        "FFT": usual(lambda: Frames(y, SETTINGS).magnitude),
+        "mel, MFCC, centroid": usual(lambda: after_the_fft(y, frames.magnitude)),
+        "tuning": usual(
+            lambda: tuning.estimate_tuning(
+                frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, constant_q.BINS_PER_OCTAVE
+            )
+        ),
+        "CQT filters": usual(lambda: (constant_q._filters.cache_clear(), new_filters(bins))),
+        "CQT": usual(lambda: constant_q.chroma(y, *octaves)),
+        "CENS of it": usual(lambda: constant_q.cens(frames.constant_q_chroma)),
+        "image": usual(lambda: song_image(blocks, SETTINGS)),
+        "summary": usual(lambda: song_summary(clip_frames(y, SETTINGS)[1])) - usual(lambda: ours(y)),
+    }
+
+
+def after_the_fft(y: np.ndarray, magnitude: np.ndarray) -> None:
+    """What follows from one transform."""
+    frames = Frames(y, SETTINGS)
+    vars(frames)["magnitude"] = magnitude
+    blocks_of(frames, ("mfcc", "centroid", "mel"))
+
+
+def new_filters(bins: float) -> None:
+    """The filters of a tuning, built anew."""
+    constant_q._octaves.cache_clear()
+    constant_q._octaves(SETTINGS.sr, SETTINGS.hop_length, bins)
+
+
+def errors_of(expected: Blocks, y: np.ndarray) -> dict[str, float]:
+    """How far ours are from librosa's, each relative to librosa's own value unless it says otherwise."""
+    frames = Frames(y, SETTINGS)
+    chroma = librosa.feature.chroma_cqt(
+        y=y, sr=SETTINGS.sr, hop_length=SETTINGS.hop_length, bins_per_octave=36, norm=None, n_octaves=7
+    )
+    loudest = np.abs(expected["mfcc"]).max(axis=0)
+    counts = np.abs(expected["mfcc"]) > loudest / 1000
+    return {
+        "mel": relative(frames.mel, expected["mel"]),
+        "MFCC, relative to its frame's largest": float(
+            (np.abs(frames.mfcc - expected["mfcc"]) / loudest).max()
+        ),
+        "MFCC, of those over a thousandth of that": relative(frames.mfcc[counts], expected["mfcc"][counts]),
+        "centroid": relative(frames.centroid, expected["centroid"]),
+        "chroma under CENS": relative(frames.constant_q_chroma, chroma),
+        "CENS within 1e-3, share of entries": float((np.abs(frames.cens - expected["cens"]) < 1e-3).mean()),
+    }
+
+
+def relative(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference relative to the expected value; where that is 0, ours must be too."""
+    difference, size = np.abs(found - expected), np.abs(expected)
+    return float(np.divide(difference, size, out=np.where(difference > 0, np.inf, 0), where=size > 0).max())
+
+
+def usual(work: Callable[[], object]) -> float:
+    """The median of a few runs, in seconds."""
+    return median(timed(work) for _ in range(REPEATS))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that something takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""A picture of a clip's features for a person to look at."""
+
+from pathlib import Path
+
+import librosa
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mer_tasks.audio.decode import decode, mono
+from mer_tasks.features.frames import Frames, block_height, blocks_of
+from mer_tasks.features.image import fix_length
+from mer_tasks.files import replacing
+from mer_tasks.settings import Block, Features
+
+LABELS: dict[Block, str] = {
+    "mfcc": "MFCC\ncoefficient",
+    "centroid": "centroid\nHz",
+    "cens": "chroma CENS\npitch class",
+    "mel": "mel bands\nHz",
+    "chroma": "chroma\npitch class",
+    "bandwidth": "bandwidth\nHz",
+    "rolloff": "rolloff\nHz",
+    "contrast": "contrast, dB\nband",
+    "flatness": "flatness",
+    "zero_crossing_rate": "zero\ncrossings",
+    "tempogram": "tempogram\nlag in s",
+    "tonnetz": "tonnetz\ndimension",
+    "rms": "RMS",
+}
+"""What each block shows, and on which scale."""
+
+PITCHES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+TONNETZ = ("fifths x", "fifths y", "minor 3rds x", "minor 3rds y", "major 3rds x", "major 3rds y")
+MEL_TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000)
+
+
+def draw_clip(clip: Path, png: Path, settings: Features) -> None:
+    """Draw the blocks of `settings.stack`, in their own units, of the seconds of `clip` that an image shows.
+
+    Raises:
+        AudioError: the clip cannot be decoded.
+    """
+    y = fix_length(mono(decode(clip), settings.sr), settings)
+    blocks = blocks_of(Frames(y, settings), settings.stack)
+    heights = [3 if block_height(name, settings) > 1 else 1.2 for name in settings.stack]
+    figure = Figure(figsize=(11, 1 + 0.75 * sum(heights)), layout="constrained")
+    axes = figure.subplots(len(blocks), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for ax, (name, rows) in zip(axes, blocks.items(), strict=True):
+        _draw_block(ax, name, rows, settings)
+    axes[0].set_title(clip.name)
+    axes[-1].set_xlabel("time, s")
+    with replacing(png) as temporary:
+        figure.savefig(temporary, format="png", dpi=100)
+
+
+def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: Features) -> None:
+    seconds = rows.shape[1] * settings.hop_length / settings.sr
+    ax.set_ylabel(LABELS[name])
+    if len(rows) == 1:
+        ax.plot(np.linspace(0, seconds, rows.shape[1]), rows[0], linewidth=0.7)
+        return
+    shown = librosa.power_to_db(rows, ref=np.max) if name == "mel" else rows
+    extent = (0.0, seconds, -0.5, len(rows) - 0.5)
+    picture = ax.imshow(shown, aspect="auto", origin="lower", interpolation="nearest", extent=extent)
+    unit = "dB below the loudest" if name == "mel" else None
+    ax.figure.colorbar(picture, ax=ax, pad=0.01, label=unit)
+    _label_rows(ax, name, len(rows), settings)
+
+
+def _label_rows(ax: Axes, name: Block, n: int, settings: Features) -> None:
+    if name in ("cens", "chroma") and n == len(PITCHES):
+        ax.set_yticks(range(n), PITCHES, fontsize=7)
+    elif name == "tonnetz":
+        ax.set_yticks(range(n), TONNETZ, fontsize=7)
+    elif name == "tempogram":
+        lags_s = range(round(n * settings.hop_length / settings.sr) + 1)
+        ax.set_yticks([s * settings.sr / settings.hop_length for s in lags_s], list(map(str, lags_s)))
+        ax.set_ylim(-0.5, n - 0.5)
+    elif name == "mel":
+        hz = librosa.mel_frequencies(n_mels=n, fmax=settings.sr / 2)
+        ticks = [tick for tick in MEL_TICKS_HZ if tick < hz[-1]]
+        ax.set_yticks(np.searchsorted(hz, ticks), list(map(str, ticks)))

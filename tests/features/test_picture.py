@@ -1,0 +1,35 @@
+"""The picture of a clip for a person."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from mer_tasks.domain import InputError
+from mer_tasks.features.picture import draw_clip
+from mer_tasks.settings import Block, Params
+
+
+def test_every_block_has_its_labelled_axes(
+    tmp_path: Path, params: Params, write_tone: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (figures.append(self), save(self, *a, **k)))
+    every = params.features.model_copy(update={"stack": get_args(Block), "hop_length": 2048})
+    draw_clip(write_tone(tmp_path / "tone.wav"), tmp_path / "tone.png", every)
+    axes = [ax for ax in figures[0].axes if ax.get_label() != "<colorbar>"]
+    assert len(axes) == len(get_args(Block))
+    assert all(ax.get_ylabel() for ax in axes)
+    assert (axes[0].get_title(), axes[-1].get_xlabel()) == ("tone.wav", "time, s")
+    assert imread(tmp_path / "tone.png").std() > 0.05
+
+
+def test_what_is_no_sound_is_refused(tmp_path: Path, params: Params) -> None:
+    (tmp_path / "a.mp3").write_text("no sound")
+    with pytest.raises(InputError, match=r"^a\.mp3: "):
+        draw_clip(tmp_path / "a.mp3", tmp_path / "a.png", params.features)
+    assert not (tmp_path / "a.png").exists()
