@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import requests
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.exceptions import SpotifyBaseException
 
 from mer_tasks.domain import InputError
 from mer_tasks.settings import Machine
-from mer_tasks.sources.http import TIMEOUT_S, HttpError, patient, retry_after
+from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
 
 UNSET = (
     "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET, or MER_SPOTIFY_TOKEN"
@@ -29,6 +29,8 @@ REFUSALS = {
     f" playlist, {INSTEAD}",
 }
 """What Spotify means by its answers, and what to do."""
+
+SHAPELESS = "Spotify's answer is not what it documents; check api_url and token_url"
 
 # spotipy logs what the exceptions say again, and at DEBUG the token.
 logging.getLogger("spotipy").setLevel(logging.CRITICAL)
@@ -65,16 +67,18 @@ class Client:
             and isinstance(page.get("items"), list)
             and isinstance(page.get("total"), int)
         ):
-            raise HttpError(f"spotify playlist {playlist}: Spotify gives no list of songs; check api_url")
+            raise HttpError(f"spotify playlist {playlist}: {SHAPELESS}")
         return page
 
-    def features(self, ids: list[str]) -> list[dict[str, Any] | None]:
+    def features(self, ids: list[str]) -> list[Any]:
         """The audio features of up to 100 songs, None for those without.
 
         Raises:
             HttpError: Spotify says no.
         """
-        found: list[dict[str, Any] | None] = _ask("audio features", lambda: self.spotify.audio_features(ids))
+        found = _ask("audio features", lambda: self.spotify.audio_features(ids))
+        if not isinstance(found, list):
+            raise HttpError(f"spotify audio features: {SHAPELESS}")
         return found
 
 
@@ -84,8 +88,7 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
     Raises:
         InputError: neither is set.
     """
-    session = requests.Session()  # without spotipy's own retries, which wait for as long as they are told
-    spotify = spotipy.Spotify(requests_session=session, requests_timeout=TIMEOUT_S)
+    spotify = spotipy.Spotify(requests_session=False, requests_timeout=TIMEOUT_S)  # a session tries again
     spotify.prefix = f"{api_url.rstrip('/')}/"
     if machine.spotify_token:
         spotify.set_auth(machine.spotify_token.get_secret_value())
@@ -93,7 +96,7 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
         spotify.auth_manager = spotipy.SpotifyClientCredentials(
             machine.spotify_client_id,
             machine.spotify_client_secret.get_secret_value(),
-            requests_session=session,
+            requests_session=False,
             requests_timeout=TIMEOUT_S,
             cache_handler=MemoryCacheHandler(),  # the default writes the token into the folder at hand
         )
@@ -108,26 +111,26 @@ def _ask(what: str, call: Callable[[], Any]) -> Any:
     where = f"spotify {what}" if what == "audio features" else f"spotify playlist {what}"
     try:
         return call()
-    except spotipy.SpotifyException as error:
-        status = error.http_status
-        wait_s = retry_after(error.headers)
-        asked = f", wait {wait_s:.0f} s" if wait_s else ""
-        refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
-        raise HttpError(f"{where}: {refusal}", status, wait_s) from error
-    except spotipy.SpotifyOauthError as error:
-        raise _no_token(where, error) from error
-    except requests.RequestException as error:
+    except (SpotifyBaseException, LookupError, TypeError, AttributeError, ValueError) as error:
+        raise _explained(where, error) from error
+    except OSError as error:  # which all of requests' errors are
         reason = type(error).__name__
         raise HttpError(f"{where}: Spotify cannot be reached ({reason}); check the network") from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise HttpError(f"{where}: Spotify's answer is not what it documents; check api_url") from error
 
 
-def _no_token(where: str, error: spotipy.SpotifyOauthError) -> HttpError:
-    """Why Spotify gave no token: spotipy keeps the answer only as the error it came from."""
+def _explained(where: str, error: Exception) -> HttpError:
+    """Why Spotify said no: spotipy keeps the answer only as what its own error came from."""
     response = getattr(error.__context__, "response", None)
-    status = HTTPStatus.UNAUTHORIZED if response is None else response.status_code
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait_s = retry_after(response.headers) if response is not None else None
-        return HttpError(f"{where}: Spotify gives no token (HTTP {status}); try again later", status, wait_s)
-    return HttpError(f"{where}: {REFUSALS[401]}", HTTPStatus.UNAUTHORIZED)
+    if response is not None:
+        wait_s = retry_after(response.headers)
+        is_token = response.request.method == "POST" and response.status_code not in BUSY
+        return _refusal(where, HTTPStatus.UNAUTHORIZED if is_token else response.status_code, wait_s)
+    if isinstance(error, spotipy.SpotifyException):  # it did not even ask
+        return _refusal(where, error.http_status)
+    return HttpError(f"{where}: {SHAPELESS}")
+
+
+def _refusal(where: str, status: int, wait_s: float | None = None) -> HttpError:
+    asked = f", wait {wait_s:.0f} s" if wait_s else ""
+    refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
+    return HttpError(f"{where}: {refusal}", status, wait_s)
