@@ -50,9 +50,8 @@ def serving(answer: Callable[[Request], Response]) -> Iterator[Web]:
             content = response.content()
             with suppress(ConnectionError):  # who asked may have gone away
                 self.send_response(response.status)
-                for name, value in response.headers.items():
+                for name, value in ({"Content-Length": str(len(content))} | dict(response.headers)).items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
