@@ -18,7 +18,9 @@ UNSET = (
     "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET, or MER_SPOTIFY_TOKEN"
     " for a user's own playlists"
 )
-OWN = "an app in development mode reads only playlists that its user, with Premium, owns"
+OWN = (
+    "an app in development mode, whose owner has Premium, reads only playlists that its user owns or works on"
+)
 INSTEAD = "or export the playlist to a file and read it with source: file"
 REFUSALS = {
     400: "is no playlist's id or address; copy it from Share, Copy link to playlist",

@@ -216,7 +216,7 @@ def test_unconfigured_it_asks_nothing_and_says_what_to_set(web: Serve, machine: 
     ("status", "told"),
     [
         (401, "does not accept the credentials, or the token has expired; renew MER_SPOTIFY_TOKEN"),
-        (403, "reads only playlists that its user, with Premium, owns; give that user's token"),
+        (403, "reads only playlists that its user owns or works on; give that user's token"),
         (404, "Spotify's own playlists are closed to new apps; check the playlist, or export"),
     ],
 )
