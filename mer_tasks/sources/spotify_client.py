@@ -1,8 +1,10 @@
 """Spotify's Web API through spotipy: patient, and with one line for each way it says no."""
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +15,12 @@ from spotipy.exceptions import SpotifyBaseException
 from mer_tasks.domain import InputError
 from mer_tasks.settings import Machine
 from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
+
+ID = re.compile("[0-9A-Za-z]{22}")
+PAGE = 50
+FEATURES_AT_ONCE = 100
+LONGEST = 11_000
+"""Entries of a playlist that are looked at: Spotify's own limit."""
 
 UNSET = (
     "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET, or MER_SPOTIFY_TOKEN"
@@ -32,6 +40,9 @@ REFUSALS = {
 }
 """What Spotify means by its answers, and what to do."""
 
+WITHHELD = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""How Spotify answers an app that gets no audio features."""
+
 SHAPELESS = "Spotify's answer is not what it documents; check api_url and token_url"
 
 # spotipy logs what the exceptions say again, and at DEBUG the token.
@@ -40,48 +51,62 @@ logging.getLogger("spotipy").setLevel(logging.CRITICAL)
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Reads playlists."""
+    """Reads playlists and audio features."""
 
     spotify: spotipy.Spotify
 
-    def page(self, playlist: str, offset: int, limit: int) -> dict[str, Any]:
-        """A page of a playlist's entries; older servers know only `/tracks`, spotipy asks for `/items`.
+    def entries(self, playlist: str) -> Iterator[Any]:
+        """A playlist's entries, page by page, songs or not.
 
         Raises:
-            HttpError: Spotify says no, or something else than a page.
+            HttpError: Spotify says no, or gives something else than a page.
         """
-        kind = ("track",)
+        offset, total = 0, 1
+        while offset < min(total, LONGEST):
+            page = self._page(playlist, offset)
+            if not (_is(page, "items", list) and _is(page, "total", int)):
+                raise HttpError(f"spotify playlist {playlist}: {SHAPELESS}")
+            yield from page["items"]
+            offset, total = offset + PAGE, page["total"] if page["items"] else 0
+
+    def features(self, ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
+        """Songs' audio features by id; none for apps made since November 2024, which are refused them.
+
+        Raises:
+            HttpError: Spotify says no for another reason, or gives something else than features.
+        """
+        good = [one for one in ids if ID.fullmatch(str(one))]
+        found: list[Any] = []
+        for start in range(0, len(good), FEATURES_AT_ONCE):
+            try:
+                some = _ask(
+                    "audio features", self.spotify.audio_features, good[start : start + FEATURES_AT_ONCE]
+                )
+            except HttpError as error:
+                if error.status not in WITHHELD:
+                    raise
+                break
+            if not isinstance(some, list):
+                raise HttpError(f"spotify audio features: {SHAPELESS}")
+            found += some
+        return {str(one.get("id")): one for one in found if isinstance(one, dict)}
+
+    def _page(self, playlist: str, offset: int) -> Any:
+        """A page; older servers know only `/tracks`, spotipy asks for `/items`."""
+        where = f"playlist {playlist}"
         try:
-            page = _ask(
-                playlist,
-                lambda: self.spotify.playlist_items(
-                    playlist, limit=limit, offset=offset, additional_types=kind
-                ),
-            )
+            items = partial(self.spotify.playlist_items, additional_types=("track",))
+            return _ask(where, items, playlist, limit=PAGE, offset=offset)
         except HttpError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            page_id = playlist.split("?")[0].replace(":", "/").rsplit("/")[-1]
-            older = f"{self.spotify.prefix}playlists/{page_id}/tracks?limit={limit}&offset={offset}"
-            page = _ask(playlist, lambda: self.spotify.next({"next": older}))
-        if not (
-            isinstance(page, dict)
-            and isinstance(page.get("items"), list)
-            and isinstance(page.get("total"), int)
-        ):
-            raise HttpError(f"spotify playlist {playlist}: {SHAPELESS}")
-        return page
+        page_id = playlist.split("?")[0].strip("/").replace(":", "/").rsplit("/")[-1]
+        older = f"{self.spotify.prefix}playlists/{page_id}/tracks?limit={PAGE}&offset={offset}"
+        return _ask(where, self.spotify.next, {"next": older})
 
-    def features(self, ids: list[str]) -> list[Any]:
-        """The audio features of up to 100 songs, None for those without.
 
-        Raises:
-            HttpError: Spotify says no.
-        """
-        found = _ask("audio features", lambda: self.spotify.audio_features(ids))
-        if not isinstance(found, list):
-            raise HttpError(f"spotify audio features: {SHAPELESS}")
-        return found
+def _is(page: Any, key: str, kind: type) -> bool:
+    return isinstance(page, dict) and isinstance(page.get(key), kind)
 
 
 def connect(machine: Machine, api_url: str, token_url: str) -> Client:
@@ -109,10 +134,10 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
 
 
 @patient
-def _ask(what: str, call: Callable[[], Any]) -> Any:
-    where = f"spotify {what}" if what == "audio features" else f"spotify playlist {what}"
+def _ask(what: str, call: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    where = f"spotify {what}"
     try:
-        return call()
+        return call(*values, **options)
     except (SpotifyBaseException, LookupError, TypeError, AttributeError, ValueError) as error:
         raise _explained(where, error) from error
     except OSError as error:  # which all of requests' errors are

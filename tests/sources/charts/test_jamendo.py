@@ -137,10 +137,11 @@ def test_a_wrong_client_id_says_where_to_get_one(web: Serve, machine: Machine) -
         read(server, machine)
 
 
-def test_without_a_client_id_nothing_is_asked(web: Serve, machine: Machine) -> None:
+@pytest.mark.parametrize("unset", [None, SecretStr("")])
+def test_without_a_client_id_nothing_is_asked(web: Serve, machine: Machine, unset: SecretStr | None) -> None:
     server = web(Jamendo([jamendo_song(1)]))
     with pytest.raises(InputError, match=r"^jamendo: MER_JAMENDO_CLIENT_ID is not set; "):
-        read(server, machine.model_copy(update={"jamendo_client_id": None}))
+        read(server, machine.model_copy(update={"jamendo_client_id": unset}))
     assert server.asked == []
 
 
