@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-LONGEST_ID = 200
+from mer_tasks.checks import LONGEST_ID
 
 
 class UtcDateTime(TypeDecorator[datetime]):

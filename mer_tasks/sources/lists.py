@@ -61,14 +61,15 @@ def rows_of(where: str, content: bytes) -> Iterator[tuple[str, Line]]:
         InputError: it is not UTF-8, or no list.
     """
     try:
-        text = content.decode("utf-8-sig").strip()
+        text = content.decode("utf-8-sig").rstrip()
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: not UTF-8 (byte {error.start}); save the list in UTF-8") from error
-    if text.startswith("<"):
+    head = text.lstrip()[:4]
+    if head.startswith("<"):
         raise InputError(f"{where}: a web page, not a list of songs; give the address of a CSV, JSON or M3U")
-    if text.startswith("#EXT"):
+    if head == "#EXT":
         return _m3u(text)
-    return _json(where, text) if text.startswith(("[", "{")) else _csv(where, text)
+    return _json(where, text) if head.startswith(("[", "{")) else _csv(where, text)
 
 
 def _json(where: str, text: str) -> Iterator[tuple[str, Line]]:

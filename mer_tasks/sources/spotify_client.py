@@ -1,24 +1,34 @@
 """Spotify's Web API through spotipy: patient, and with one line for each way it says no."""
 
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-import requests
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
+from spotipy.exceptions import SpotifyBaseException
 
 from mer_tasks.domain import InputError
 from mer_tasks.settings import Machine
-from mer_tasks.sources.http import TIMEOUT_S, HttpError, patient, retry_after
+from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
+
+ID = re.compile("[0-9A-Za-z]{22}")
+PAGE = 50
+FEATURES_AT_ONCE = 100
+LONGEST = 11_000
+"""Entries of a playlist that are looked at: Spotify's own limit."""
 
 UNSET = (
     "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET, or MER_SPOTIFY_TOKEN"
     " for a user's own playlists"
 )
-OWN = "an app in development mode reads only playlists that its user, with Premium, owns"
+OWN = (
+    "an app in development mode, whose owner has Premium, reads only playlists that its user owns or works on"
+)
 INSTEAD = "or export the playlist to a file and read it with source: file"
 REFUSALS = {
     400: "is no playlist's id or address; copy it from Share, Copy link to playlist",
@@ -30,52 +40,73 @@ REFUSALS = {
 }
 """What Spotify means by its answers, and what to do."""
 
+WITHHELD = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+"""How Spotify answers an app that gets no audio features."""
+
+SHAPELESS = "Spotify's answer is not what it documents; check api_url and token_url"
+
 # spotipy logs what the exceptions say again, and at DEBUG the token.
 logging.getLogger("spotipy").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Reads playlists."""
+    """Reads playlists and audio features."""
 
     spotify: spotipy.Spotify
 
-    def page(self, playlist: str, offset: int, limit: int) -> dict[str, Any]:
-        """A page of a playlist's entries; older servers know only `/tracks`, spotipy asks for `/items`.
+    def entries(self, playlist: str) -> Iterator[Any]:
+        """A playlist's entries, page by page, songs or not.
 
         Raises:
-            HttpError: Spotify says no, or something else than a page.
+            HttpError: Spotify says no, or gives something else than a page.
         """
-        kind = ("track",)
+        offset, total = 0, 1
+        while offset < min(total, LONGEST):
+            page = self._page(playlist, offset)
+            if not (_is(page, "items", list) and _is(page, "total", int)):
+                raise HttpError(f"spotify playlist {playlist}: {SHAPELESS}")
+            yield from page["items"]
+            offset, total = offset + PAGE, page["total"] if page["items"] else 0
+
+    def features(self, ids: Iterable[Any]) -> dict[str, dict[str, Any]]:
+        """Songs' audio features by id; none for apps made since November 2024, which are refused them.
+
+        Raises:
+            HttpError: Spotify says no for another reason, or gives something else than features.
+        """
+        good = [one for one in ids if ID.fullmatch(str(one))]
+        found: list[Any] = []
+        for start in range(0, len(good), FEATURES_AT_ONCE):
+            try:
+                some = _ask(
+                    "audio features", self.spotify.audio_features, good[start : start + FEATURES_AT_ONCE]
+                )
+            except HttpError as error:
+                if error.status not in WITHHELD:
+                    raise
+                break
+            if not isinstance(some, list):
+                raise HttpError(f"spotify audio features: {SHAPELESS}")
+            found += some
+        return {str(one.get("id")): one for one in found if isinstance(one, dict)}
+
+    def _page(self, playlist: str, offset: int) -> Any:
+        """A page; older servers know only `/tracks`, spotipy asks for `/items`."""
+        where = f"playlist {playlist}"
         try:
-            page = _ask(
-                playlist,
-                lambda: self.spotify.playlist_items(
-                    playlist, limit=limit, offset=offset, additional_types=kind
-                ),
-            )
+            items = partial(self.spotify.playlist_items, additional_types=("track",))
+            return _ask(where, items, playlist, limit=PAGE, offset=offset)
         except HttpError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            page_id = playlist.split("?")[0].replace(":", "/").rsplit("/")[-1]
-            older = f"{self.spotify.prefix}playlists/{page_id}/tracks?limit={limit}&offset={offset}"
-            page = _ask(playlist, lambda: self.spotify.next({"next": older}))
-        if not (
-            isinstance(page, dict)
-            and isinstance(page.get("items"), list)
-            and isinstance(page.get("total"), int)
-        ):
-            raise HttpError(f"spotify playlist {playlist}: Spotify gives no list of songs; check api_url")
-        return page
+        page_id = playlist.split("?")[0].strip("/").replace(":", "/").rsplit("/")[-1]
+        older = f"{self.spotify.prefix}playlists/{page_id}/tracks?limit={PAGE}&offset={offset}"
+        return _ask(where, self.spotify.next, {"next": older})
 
-    def features(self, ids: list[str]) -> list[dict[str, Any] | None]:
-        """The audio features of up to 100 songs, None for those without.
 
-        Raises:
-            HttpError: Spotify says no.
-        """
-        found: list[dict[str, Any] | None] = _ask("audio features", lambda: self.spotify.audio_features(ids))
-        return found
+def _is(page: Any, key: str, kind: type) -> bool:
+    return isinstance(page, dict) and isinstance(page.get(key), kind)
 
 
 def connect(machine: Machine, api_url: str, token_url: str) -> Client:
@@ -84,8 +115,7 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
     Raises:
         InputError: neither is set.
     """
-    session = requests.Session()  # without spotipy's own retries, which wait for as long as they are told
-    spotify = spotipy.Spotify(requests_session=session, requests_timeout=TIMEOUT_S)
+    spotify = spotipy.Spotify(requests_session=False, requests_timeout=TIMEOUT_S)  # a session tries again
     spotify.prefix = f"{api_url.rstrip('/')}/"
     if machine.spotify_token:
         spotify.set_auth(machine.spotify_token.get_secret_value())
@@ -93,7 +123,7 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
         spotify.auth_manager = spotipy.SpotifyClientCredentials(
             machine.spotify_client_id,
             machine.spotify_client_secret.get_secret_value(),
-            requests_session=session,
+            requests_session=False,
             requests_timeout=TIMEOUT_S,
             cache_handler=MemoryCacheHandler(),  # the default writes the token into the folder at hand
         )
@@ -104,30 +134,30 @@ def connect(machine: Machine, api_url: str, token_url: str) -> Client:
 
 
 @patient
-def _ask(what: str, call: Callable[[], Any]) -> Any:
-    where = f"spotify {what}" if what == "audio features" else f"spotify playlist {what}"
+def _ask(what: str, call: Callable[..., Any], *values: Any, **options: Any) -> Any:
+    where = f"spotify {what}"
     try:
-        return call()
-    except spotipy.SpotifyException as error:
-        status = error.http_status
-        wait_s = retry_after(error.headers)
-        asked = f", wait {wait_s:.0f} s" if wait_s else ""
-        refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
-        raise HttpError(f"{where}: {refusal}", status, wait_s) from error
-    except spotipy.SpotifyOauthError as error:
-        raise _no_token(where, error) from error
-    except requests.RequestException as error:
+        return call(*values, **options)
+    except (SpotifyBaseException, LookupError, TypeError, AttributeError, ValueError) as error:
+        raise _explained(where, error) from error
+    except OSError as error:  # which all of requests' errors are
         reason = type(error).__name__
         raise HttpError(f"{where}: Spotify cannot be reached ({reason}); check the network") from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise HttpError(f"{where}: Spotify's answer is not what it documents; check api_url") from error
 
 
-def _no_token(where: str, error: spotipy.SpotifyOauthError) -> HttpError:
-    """Why Spotify gave no token: spotipy keeps the answer only as the error it came from."""
+def _explained(where: str, error: Exception) -> HttpError:
+    """Why Spotify said no: spotipy keeps the answer only as what its own error came from."""
     response = getattr(error.__context__, "response", None)
-    status = HTTPStatus.UNAUTHORIZED if response is None else response.status_code
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait_s = retry_after(response.headers) if response is not None else None
-        return HttpError(f"{where}: Spotify gives no token (HTTP {status}); try again later", status, wait_s)
-    return HttpError(f"{where}: {REFUSALS[401]}", HTTPStatus.UNAUTHORIZED)
+    if response is not None:
+        wait_s = retry_after(response.headers)
+        is_token = response.request.method == "POST" and response.status_code not in BUSY
+        return _refusal(where, HTTPStatus.UNAUTHORIZED if is_token else response.status_code, wait_s)
+    if isinstance(error, spotipy.SpotifyException):  # it did not even ask
+        return _refusal(where, error.http_status)
+    return HttpError(f"{where}: {SHAPELESS}")
+
+
+def _refusal(where: str, status: int, wait_s: float | None = None) -> HttpError:
+    asked = f", wait {wait_s:.0f} s" if wait_s else ""
+    refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
+    return HttpError(f"{where}: {refusal}", status, wait_s)

@@ -4,6 +4,7 @@ A source's module has two names: `Settings`, the keys that a chart of this sourc
 `params.yaml`, and `read`, which gives the chart as it is now. `docs/charts.md` shows how to add one.
 """
 
+import hashlib
 import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,14 +50,17 @@ class ChartSource(Protocol):
 
 
 def read_chart(name: str, chart: Chart, machine: Machine, known: str | None) -> Reading:
-    """Read the chart that `params.yaml` calls `name`.
+    """Read the chart that `params.yaml` calls `name`; with other settings than before, as if for the first time.
 
     Raises:
         InputError: there is no such source, its keys are wrong, or the chart cannot be read.
     """
     source = _source(name, chart.source)
     settings = checked(source.Settings, chart.model_dump(), f"charts.{name}")
-    return source.read(settings, machine, known)
+    mark = f"{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]} "
+    theirs = known.removeprefix(mark) if known and known.startswith(mark) else None
+    reading = source.read(settings, machine, theirs)
+    return Reading(reading.entries, mark + reading.version if reading.version else None)
 
 
 def _source(name: str, source: str) -> ChartSource:

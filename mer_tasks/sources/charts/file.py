@@ -30,7 +30,7 @@ def read(chart: Settings, machine: Machine, known: str | None) -> Reading:
     version = known if answer.status == 304 else version_of(answer)
     if version == known:
         return Reading(None, known)
-    where = without_secrets(chart.location)
+    where = without_secrets(chart.location) if is_web(chart.location) else chart.location
 
     def song_of(line: Line) -> dict[str, Any]:
         if line.complaint:

@@ -8,19 +8,12 @@ from pydantic import Field
 
 from mer_tasks.domain import InputError
 from mer_tasks.settings import Machine
-from mer_tasks.sources import http
+from mer_tasks.sources import jamendo_client
 from mer_tasks.sources.charts import ChartSettings, Reading
-from mer_tasks.sources.listing import clean, listing
+from mer_tasks.sources.listing import listing
 
 PAGE = 200
 """Songs that Jamendo gives at once."""
-
-ERRORS = {
-    5: "does not know the client id; set MER_JAMENDO_CLIENT_ID to the one that devportal.jamendo.com shows",
-    6: "has had too many requests from this client id; read fewer charts, or try again tomorrow",
-    11: "has suspended this client id; ask Jamendo, or get another at devportal.jamendo.com",
-}
-"""What Jamendo means by its response codes."""
 
 
 class Settings(ChartSettings):
@@ -35,7 +28,7 @@ class Settings(ChartSettings):
 
 def read(chart: Settings, machine: Machine, known: str | None) -> Reading:
     """The songs, each with its licence; those whose artist forbids the download are not to be fetched."""
-    if machine.jamendo_client_id is None:
+    if not machine.jamendo_client_id:
         raise InputError(
             "jamendo: MER_JAMENDO_CLIENT_ID is not set; devportal.jamendo.com gives one for free"
         )
@@ -50,25 +43,10 @@ def _songs(chart: Settings, client_id: str) -> Iterator[tuple[str, dict[str, Any
     fixed |= {name: words for name, words in tags.items() if words}
     for offset in range(0, chart.limit, PAGE):
         size = min(PAGE, chart.limit - offset)
-        results = _page(chart.api_url, fixed | {"offset": str(offset), "limit": str(size)})
+        results = jamendo_client.songs(chart.api_url, fixed | {"offset": str(offset), "limit": str(size)})
         yield from ((f"song {offset + n}", song) for n, song in enumerate(results[:size], start=1))
         if not results:
             return
-
-
-def _page(api_url: str, params: dict[str, str]) -> list[dict[str, Any]]:
-    page = http.get_json(f"{api_url.rstrip('/')}/tracks/", params)
-    try:
-        code, message = int(page["headers"]["code"]), clean(str(page["headers"]["error_message"]))
-        results = list(page["results"])
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"jamendo: {api_url} gives no answer of its API v3.0; check api_url") from error
-    if code:
-        told = message.replace(params["client_id"], "***")
-        raise InputError(
-            f"jamendo: Jamendo {ERRORS.get(code, f'says {told!r} (code {code}); check the chart')}"
-        )
-    return results
 
 
 def _song(song: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Playlists on Spotify, as far as its rules of 2024 and 2026 let an app read them (docs/charts.md)."""
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any
@@ -10,18 +9,14 @@ from pydantic import Field
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.settings import Machine
 from mer_tasks.sources.charts import ChartSettings, Reading
-from mer_tasks.sources.http import HttpError
-from mer_tasks.sources.listing import listing
-from mer_tasks.sources.spotify_client import Client, connect
-
-PAGE = 50
-FEATURES_AT_ONCE = 100
+from mer_tasks.sources.listing import Text, listing
+from mer_tasks.sources.spotify_client import connect
 
 
 class Settings(ChartSettings):
     """`playlist` is its id, URI or address; the other addresses are Spotify's."""
 
-    playlist: str
+    playlist: Text
     limit: Annotated[int, Field(ge=1, le=10_000)] = 100
     api_url: str = "https://api.spotify.com/v1/"
     token_url: str = "https://accounts.spotify.com/api/token"
@@ -30,21 +25,12 @@ class Settings(ChartSettings):
 def read(chart: Settings, machine: Machine, known: str | None) -> Reading:
     """The playlist's songs, with Spotify's audio features where the app still gets them."""
     client = connect(machine, chart.api_url, chart.token_url)
-    songs = list(islice(_songs(client, chart.playlist), chart.limit))
-    features = _features(client, [song["id"] for _, song in songs if isinstance(song.get("id"), str)])
+    entries = enumerate(client.entries(chart.playlist), start=1)
+    songs = ((f"song {number}", song) for number, entry in entries if (song := _song_in(entry)))
+    taken = list(islice(songs, chart.limit))
+    features = client.features([song.get("id") for _, song in taken])
     where = f"spotify playlist {chart.playlist}"
-    return Reading(listing(where, songs, partial(_song, features=features)).entries)
-
-
-def _songs(client: Client, playlist: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The playlist's songs, page by page."""
-    offset, total = 0, 1
-    while offset < total:
-        page = client.page(playlist, offset, PAGE)
-        for number, entry in enumerate(page["items"], start=offset + 1):
-            if song := _song_in(entry):
-                yield f"song {number}", song
-        offset, total = offset + PAGE, page["total"] if page["items"] else 0
+    return Reading(listing(where, taken, partial(_song, features=features)).entries)
 
 
 def _song_in(entry: Any) -> dict[str, Any] | None:
@@ -53,19 +39,6 @@ def _song_in(entry: Any) -> dict[str, Any] | None:
     if not isinstance(song, dict) or entry.get("is_local") or song.get("is_local"):
         return None
     return song if song.get("type", "track") == "track" else None
-
-
-def _features(client: Client, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Each song's audio features; none for apps made since November 2024, which are refused them."""
-    found: list[dict[str, Any] | None] = []
-    for start in range(0, len(ids), FEATURES_AT_ONCE):
-        try:
-            found += client.features(ids[start : start + FEATURES_AT_ONCE])
-        except HttpError as error:
-            if error.status not in (403, 404, 410):
-                raise
-            break
-    return {one["id"]: one for one in found if isinstance(one, dict) and "id" in one}
 
 
 def _song(song: dict[str, Any], features: dict[str, dict[str, Any]]) -> dict[str, Any]:

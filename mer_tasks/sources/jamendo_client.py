@@ -1,0 +1,34 @@
+"""Jamendo's API v3.0: a page of its answers, and one line for each way it says no."""
+
+from typing import Any
+
+from mer_tasks.domain import InputError
+from mer_tasks.sources import http
+from mer_tasks.sources.listing import clean
+
+ERRORS = {
+    5: "does not know the client id; set MER_JAMENDO_CLIENT_ID to the one that devportal.jamendo.com shows",
+    6: "has had too many requests from this client id; read fewer charts, or try again tomorrow",
+    11: "has suspended this client id; ask Jamendo, or get another at devportal.jamendo.com",
+}
+"""What Jamendo means by its response codes."""
+
+
+def songs(api_url: str, params: dict[str, str]) -> list[Any]:
+    """The songs that fit `params`, among them the `client_id`.
+
+    Raises:
+        InputError: Jamendo says no, or gives something else than its API's answer.
+    """
+    page = http.get_json(f"{api_url.rstrip('/')}/tracks/", params)
+    try:
+        code, message = int(page["headers"]["code"]), clean(str(page["headers"]["error_message"]))
+        results = list(page["results"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"jamendo: {api_url} gives no answer of its API v3.0; check api_url") from error
+    if code:
+        told = message.replace(params["client_id"], "***")
+        raise InputError(
+            f"jamendo: Jamendo {ERRORS.get(code, f'says {told!r} (code {code}); check the chart')}"
+        )
+    return results
