@@ -18,7 +18,7 @@ from scipy.ndimage import convolve1d
 from scipy.signal import get_window
 
 from mer_tasks.domain import InputError
-from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, n_frames
+from mer_tasks.features.stft import chunks, n_frames
 
 BINS_PER_OCTAVE, N_OCTAVES = 36, 7
 C1_HZ = float(librosa.note_to_hz("C1"))
@@ -29,6 +29,9 @@ STEPS = (0.4, 0.2, 0.1, 0.05)
 """Each that a pitch class's share exceeds adds a quarter."""
 
 SMOOTH_FRAMES = 41
+
+FRAMES_AT_ONCE = 256
+"""Frames that are multiplied together: enough to be worth a call, few enough for a core's cache."""
 
 
 class Octave(NamedTuple):
@@ -89,7 +92,7 @@ def _around_the_middle(
     before = sliding_window_view(padded[::-1].copy(), half)[len(padded) - 1 - half :: -hop_length]
     first = padded[::hop_length]
     sums, differences = np.empty((2, FRAMES_AT_ONCE, half), y.dtype)
-    for place in chunks(n):
+    for place in chunks(n, FRAMES_AT_ONCE):
         size, beyond = place.stop - place.start, first[place]
         np.add(after[place], before[place], out=sums[:size])
         np.subtract(after[place], before[place], out=differences[:size])

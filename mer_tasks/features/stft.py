@@ -17,10 +17,10 @@ def n_frames(n_samples: int, hop_length: int) -> int:
     return 1 + n_samples // hop_length
 
 
-def chunks(n: int) -> Iterator[slice]:
-    """The places of `n` frames, a few at a time."""
-    for start in range(0, n, FRAMES_AT_ONCE):
-        yield slice(start, min(start + FRAMES_AT_ONCE, n))
+def chunks(n: int, size: int) -> Iterator[slice]:
+    """The places of `n` frames, `size` at a time."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
 
 
 def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
     frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
     window = _hann(n_fft)
     magnitude = np.empty((len(frames), n_fft // 2 + 1), np.float32)
-    for place in chunks(len(frames)):
+    for place in chunks(len(frames), FRAMES_AT_ONCE):
         np.abs(scipy.fft.rfft(frames[place] * window, axis=1).astype(np.complex64), out=magnitude[place])
     return magnitude.T
 

@@ -1,11 +1,14 @@
 """A clip as one row of statistics over its frames, for models that read tables."""
 
+import warnings
 from itertools import pairwise
 
 import librosa
 import numpy as np
+import pyloudnorm
 
 from mer_tasks.features.frames import Frames
+from mer_tasks.features.roughness import roughness_of
 
 N_BANDS = 16
 """How many coarse bands the mel bands are averaged into."""
@@ -15,6 +18,12 @@ MODULATION_HZ = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 22.0)
 
 PERIODS_S = tuple(0.2 * 2 ** (half_octave / 2) for half_octave in range(12))
 """Edges of the half octaves of periods, 0.2 to 9 s, that the tempogram is averaged over."""
+
+QUIETEST_LUFS = -70.0
+"""The absolute gate of EBU R 128: what is quieter counts as silence."""
+
+SHORTEST_RANGE_S = 4.0
+"""A loudness range takes blocks of 3 s; a shorter clip is padded."""
 
 STEADY_S = (0.02, 0.25, 1.0, 2.0)
 """After how long harmony is compared with itself."""
@@ -47,6 +56,7 @@ def song_summary(frames: Frames) -> Row:
         **_rhythm(frames),
         **_mean_and_std("cens", frames.cens),
         **_harmony(frames),
+        **_whole(frames),
     }
     return {name: float(value) for name, value in row.items()}
 
@@ -145,12 +155,56 @@ def _harmony(frames: Frames) -> Row:
     }
 
 
+def _whole(frames: Frames) -> Row:
+    """What takes a whole clip: pulse, key, loudness and dynamic range, roughness."""
+    settings = frames.settings
+    hz = librosa.fft_frequencies(sr=settings.sr, n_fft=settings.n_fft)
+    rough = roughness_of(frames.magnitude, hz)
+    return {
+        **_pulse(frames),
+        **_tonality(librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0).mean(axis=1)),
+        **_programme_loudness(frames.y, settings.sr),
+        "roughness_mean": rough.mean(),
+        "roughness_std": rough.std(),
+    }
+
+
+def _pulse(frames: Frames) -> Row:
+    """How strongly the onsets return after a beat, their autocorrelation, at most 1; and onsets a second."""
+    sr, hop_length = frames.settings.sr, frames.settings.hop_length
+    bpm = librosa.feature.tempo(tg=frames.tempogram, sr=sr, hop_length=hop_length)[0]
+    beat = round(60 * sr / hop_length / bpm)
+    swing = frames.onset_strength - frames.onset_strength.mean()
+    strength = swing[beat:] @ swing[:-beat] / max(float(swing @ swing), 1e-9)
+    onsets = librosa.onset.onset_detect(onset_envelope=frames.onset_strength, sr=sr, hop_length=hop_length)
+    return {"tempo_strength": strength, "onset_rate_hz": len(onsets) * sr / len(frames.y)}
+
+
+def _tonality(chroma: np.ndarray) -> Row:
+    """Where the best key's tonic lies on the circle of fifths, C at (1, 0); and whether it is major."""
+    major, minor = np.split(_key_strengths(chroma), 2)
+    tonic = int(np.maximum(major, minor).argmax())
+    angle = 2 * np.pi * (7 * tonic % 12) / 12
+    return {
+        "key_fifths_cos": np.cos(angle),
+        "key_fifths_sin": np.sin(angle),
+        "key_is_major": float(major[tonic] > minor[tonic]),
+    }
+
+
+def _programme_loudness(y: np.ndarray, sr: int) -> Row:
+    """Integrated loudness in LUFS, at least -70, and loudness range in LU (EBU R 128, Tech 3342)."""
+    meter = pyloudnorm.Meter(sr)
+    padded = np.pad(y.astype(np.float64), (0, max(0, round(SHORTEST_RANGE_S * sr) - len(y))))
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # silence has no mean of loud blocks
+        lufs, range_lu = meter.integrated_loudness(padded), meter.loudness_range(padded)
+    return {"loudness_lufs": max(lufs, QUIETEST_LUFS), "loudness_range_lu": np.nan_to_num(range_lu)}
+
+
 def _key(chroma: np.ndarray) -> Row:
     """Correlation with the best major and the best minor key (Krumhansl 1990); 0 without any pitch."""
-    tonics = range(len(chroma))
-    keys = np.array([np.roll(key, tonic) for key in (MAJOR_KEY, MINOR_KEY) for tonic in tonics])
-    keys = (keys - keys.mean(axis=1, keepdims=True)) / keys.std(axis=1, keepdims=True)
-    strength = keys @ (chroma - chroma.mean()) / max(chroma.std(), 1e-9) / len(chroma)
+    strength = _key_strengths(chroma)
     major, minor = strength[: len(chroma)].max(), strength[len(chroma) :].max()
     best, second = np.sort(strength)[[-1, -2]]
     return {
@@ -159,6 +213,14 @@ def _key(chroma: np.ndarray) -> Row:
         "key_major_minus_minor": major - minor,
         "key_clarity": best - second,
     }
+
+
+def _key_strengths(chroma: np.ndarray) -> np.ndarray:
+    """Correlation with each major and then each minor key, from C up, shape (24,)."""
+    tonics = range(len(chroma))
+    keys = np.array([np.roll(key, tonic) for key in (MAJOR_KEY, MINOR_KEY) for tonic in tonics])
+    keys = (keys - keys.mean(axis=1, keepdims=True)) / keys.std(axis=1, keepdims=True)
+    return keys @ (chroma - chroma.mean()) / max(chroma.std(), 1e-9) / len(chroma)
 
 
 def _strongest_triad(unit_chroma: np.ndarray, intervals: tuple[int, ...]) -> np.ndarray:

@@ -9,7 +9,7 @@ from mer_tasks.features.clip import describe, summary_names
 from mer_tasks.settings import Features, Params
 
 SR = 22050
-FOLLOW_THE_LEVEL = ("rms_db_mean", "rms_db_p", "mfcc_0_mean")
+FOLLOW_THE_LEVEL = ("rms_db_mean", "rms_db_p", "mfcc_0_mean", "loudness_lufs")
 """What a change of volume may move; and the mean level of each mel band."""
 
 
@@ -133,3 +133,37 @@ def test_other_settings_fit_too(settings: Features) -> None:
     values = summary(music(), coarse)
     assert np.isfinite(list(values.values())).all()
     assert tuple(values) == summary_names(coarse)
+
+
+@pytest.mark.parametrize(("root", "fifths"), [(0, 0), (7, 1), (9, 3)])
+def test_key(root: int, fifths: int, settings: Features) -> None:
+    values = summary(cadence(root, (0, 4, 7)), settings)
+    assert values["key_is_major"] == 1
+    assert values["key_fifths_cos"] == pytest.approx(np.cos(np.pi * fifths / 6), abs=1e-6)
+    assert values["key_fifths_sin"] == pytest.approx(np.sin(np.pi * fifths / 6), abs=1e-6)
+    assert summary(cadence(root, (0, 3, 7)), settings)["key_is_major"] == 0
+
+
+def test_pulse(settings: Features) -> None:
+    regular, noise = (
+        summary(clicks(120), settings),
+        summary(np.random.default_rng(0).normal(size=SR * 20), settings),
+    )
+    assert regular["onset_rate_hz"] == pytest.approx(2, abs=0.15)
+    assert regular["tempo_strength"] > 2 * noise["tempo_strength"]
+
+
+def test_loudness_is_that_of_the_standard(settings: Features) -> None:
+    t = np.arange(20 * SR) / SR
+    full_scale = np.sin(2 * np.pi * 997 * t)  # BS.1770: -3.01 LKFS in one channel
+    assert summary(full_scale, settings)["loudness_lufs"] == pytest.approx(-3.01, abs=0.1)
+    steps = full_scale * np.where(t < 10, 0.1, 0.01 * 10**0.5)  # 10 dB apart: Tech 3342's first case
+    assert summary(steps, settings)["loudness_range_lu"] == pytest.approx(10, abs=1)
+    assert summary(np.zeros(SR), settings)["loudness_lufs"] == -70
+
+
+def test_beating_partials_are_rougher_than_a_fifth(settings: Features) -> None:
+    names = "roughness_mean"
+    fifth, second = summary(tones(440, 660), settings)[names], summary(tones(440, 485), settings)[names]
+    assert second > 3 * fifth
+    assert summary(tones(440, 485) * 0.1, settings)[names] == pytest.approx(second, rel=1e-3)
