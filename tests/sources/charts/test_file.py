@@ -168,6 +168,12 @@ def test_a_server_that_gives_the_same_again_changes_nothing(
     assert read(machine, server.url, first.version) == Reading(None, first.version)
 
 
+def test_a_hash_of_ours_is_no_etag_to_ask_with(web: Serve, machine: Machine) -> None:
+    server = web(lambda request: Response(CSV))
+    read(machine, server.url, read(machine, server.url).version)
+    assert "If-None-Match" not in server.asked[1].headers
+
+
 def test_a_304_that_nobody_asked_for_is_refused(web: Serve, machine: Machine) -> None:
     server = web(lambda request: Response(status=304))
     assert "the server says HTTP 304 Not Modified" in refused(machine, server.url)

@@ -71,13 +71,16 @@ def test_no_page_is_asked_for_beyond_the_limit(web: Serve, machine: Machine) -> 
 
 
 @pytest.mark.parametrize("newer", [True, False])
-def test_what_is_no_song_takes_no_position(web: Serve, machine: Machine, newer: bool) -> None:
+def test_what_is_no_song_takes_no_position(
+    web: Serve, machine: Machine, caplog: pytest.LogCaptureFixture, newer: bool
+) -> None:
     key = "item" if newer else "track"
     none = [
         None,
         {"is_local": False, key: None},
-        {"is_local": True, key: spotify_song(1, is_local=True, id=None)},
-        {"is_local": False, key: spotify_song(2, is_local=True, id=None)},
+        {"is_local": True, key: spotify_song(1)},
+        {"is_local": False, key: spotify_song(2, is_local=True)},
+        {"is_local": True, key: spotify_song(4, is_local=True, id=None)},
         {"is_local": False, key: spotify_song(3, type="episode")},
         {"is_local": False},
         "song",
@@ -86,6 +89,7 @@ def test_what_is_no_song_takes_no_position(web: Serve, machine: Machine, newer: 
         web(Spotify([*none, *entries(spotify_song(8), spotify_song(9), newer=newer)], newer)), machine
     )
     assert [(entry.position, entry.track.title) for entry in found] == [(1, "Song 8"), (2, "Song 9")]
+    assert caplog.messages == []
 
 
 def test_a_song_that_stands_twice_keeps_its_first_position(web: Serve, machine: Machine) -> None:
