@@ -2,11 +2,8 @@
 
 import codecs
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Self
 from unicodedata import category
 
@@ -14,8 +11,9 @@ import httpx
 
 from mer_tasks.domain import Failure
 from mer_tasks.settings import Audio
-from mer_tasks.sources.audio.connection import client
 from mer_tasks.sources.audio.contract import FetchError
+from mer_tasks.sources.connection import Astray, client
+from mer_tasks.sources.http import retry_after
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss")
 
@@ -131,19 +129,6 @@ def is_text(head: bytes) -> bool:
     return bool(text) and all(category(letter) != "Cc" or letter.isspace() for letter in text)
 
 
-def retry_after_s(value: str | None) -> float | None:
-    """`Retry-After` (RFC 9110, 10.2.3) in seconds: it holds seconds or a date; None for anything else."""
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,9}", value.strip()):
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - time.time())
-
-
 @contextmanager
 def _as_failures(url: str) -> Iterator[None]:
     """Whatever goes wrong on the way, as a FetchError of one line that begins with the address."""
@@ -151,6 +136,8 @@ def _as_failures(url: str) -> Iterator[None]:
         yield
     except FetchError as error:
         raise FetchError(f"{_short(url)}: {error}", error.failure, error.retry_after_s) from error
+    except Astray as error:
+        raise FetchError(f"{_short(url)}: {error}", Failure.REFUSED) from error
     except httpx.TimeoutException as error:
         raise FetchError(f"{_short(url)}: was too slow", Failure.BUSY) from error
     except (httpx.InvalidURL, UnicodeError) as error:
@@ -181,7 +168,7 @@ def _check(response: httpx.Response) -> None:
     if status in (401, 402, 403, 451):
         raise FetchError(reason, Failure.REFUSED)
     if status in (408, 425, 429) or status >= 500:
-        raise FetchError(reason, Failure.BUSY, retry_after_s(response.headers.get("Retry-After")))
+        raise FetchError(reason, Failure.BUSY, retry_after(response.headers))
     if status not in (200, 206, 416):
         raise FetchError(reason, Failure.BAD)
     if response.headers.get("Content-Type", "").lower().startswith(TEXT_TYPES):

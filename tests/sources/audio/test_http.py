@@ -17,10 +17,11 @@ from mer_tasks.audio.decode import decode
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips, load_params
 from mer_tasks.sources.audio import http
-from mer_tasks.sources.audio.connection import is_public
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.ranges import clip_start_s
-from mer_tasks.sources.audio.site import is_text, retry_after_s
+from mer_tasks.sources.audio.site import is_text
+from mer_tasks.sources.connection import is_public
+from mer_tasks.sources.http import retry_after
 
 ROOT = Path(__file__).parents[3]
 CLIPS = load_params(ROOT / "params.yaml").clips
@@ -154,7 +155,7 @@ def test_retry_after_is_passed_on(server, refused) -> None:
 
 @pytest.mark.parametrize("value", ["soon", "-1", "9" * 40, "", "Mon, 99 Foo 2026", "\u0663"])
 def test_an_odd_retry_after_is_none(value: str) -> None:
-    assert retry_after_s(value) is None
+    assert retry_after({"Retry-After": value}) is None
 
 
 def test_nobody_there_is_busy(refused) -> None:

@@ -10,17 +10,21 @@ from typing import Any
 import httpcore
 import httpx
 
-from mer_tasks.domain import Failure
-from mer_tasks.sources.audio.contract import FetchError
+from mer_tasks.domain import InputError
 
 STALLED_S = 20.0
 """A server that says nothing for so long is not there."""
+
+
+class Astray(InputError):
+    """A redirect leads where nobody asked to go."""
+
 
 Address = IPv4Address | IPv6Address
 
 
 def client(limit_s: float) -> httpx.Client:
-    """An HTTP client for one song. Whatever it does ends `limit_s` seconds from now.
+    """An HTTP client for one address. Whatever it does ends `limit_s` seconds from now.
 
     It connects to any public machine. To one that is not public (this machine, a private network,
     a link's own) it connects only if its very first request went to that address and port.
@@ -65,7 +69,7 @@ class _Connector(httpcore.SyncBackend):
         """Connect to the first of the host's addresses that answers.
 
         Raises:
-            FetchError: none of them may be reached.
+            Astray: none of them may be reached.
             httpcore.ConnectError, httpcore.ConnectTimeout: the name is unknown, or nobody answers.
         """
         addresses = _addresses(host, port)
@@ -73,9 +77,7 @@ class _Connector(httpcore.SyncBackend):
             self._asked_for = {(address, port) for address in addresses}
         allowed = [a for a in addresses if is_public(a) or (a, port) in self._asked_for]
         if not allowed:
-            raise FetchError(
-                f"leads to {host}:{port}, which is not public and was not asked for", Failure.REFUSED
-            )
+            raise Astray(f"leads to {host}:{port}, which is not public and was not asked for")
         for address in allowed[:-1]:
             try:
                 return self._connected(address, port, timeout, socket_options)
@@ -132,5 +134,5 @@ def _left(ends_at: float, timeout: float | None, late: type[Exception]) -> float
     """
     left_s = ends_at - time.monotonic()
     if left_s <= 0:
-        raise late("the time for this song is over")
+        raise late("the time is over")
     return left_s if timeout is None else min(timeout, left_s)
