@@ -77,23 +77,28 @@ def collect_clips() -> None:
         return mer_json(PROJECT, "clips", "--limit", str(limit))
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarise(batches: list[int], reports: Sequence[Report]) -> Report:
+    def summarise(batches: list[int] | None, reports: Sequence[Report]) -> Report:
         """Say what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
+        if batches is None:
+            raise AirflowFailException("Nothing was collected; see plan")
         total = _total(reports)
-        print(_in_words(total))
+        print(_in_words(total) if reports else "Nothing was due")
         if len(reports) < len(batches):
             raise AirflowFailException(f"{len(batches) - len(reports)} batches were not done; see collect")
         return total
 
-    @task(outlets=[CLIPS])
-    def announce(total: Report) -> Any:
+    @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CLIPS])
+    def announce(reports: Sequence[Report]) -> Any:
         """Tell whoever waits for clips that there are new ones; skipped when there are none."""
+        total = _total(reports)
         if not total["new"]:
             raise AirflowSkipException("No new clips")
         yield Metadata(CLIPS, total)
 
     batches = plan()
-    announce(summarise(batches, collect.expand(limit=batches)))  # type: ignore[arg-type]  # Airflow gives the values
+    reports = collect.expand(limit=batches)
+    summarise(batches, reports)  # type: ignore[arg-type]  # Airflow gives what the tasks returned
+    announce(reports)  # type: ignore[arg-type]
 
 
 def _total(reports: Sequence[Report]) -> Report:

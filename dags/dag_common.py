@@ -63,5 +63,6 @@ def mer_json(folder: Path, *command: str) -> dict[str, Any]:
     """Run a `mer` command in a folder and return the JSON line it prints."""
     from mer_tasks.workspace import run
 
-    lines = run(["mer", *command, "--json"], folder, machine())
+    name, *arguments = command
+    lines = run(["mer", name, "--json", *arguments], folder, machine())
     return json.loads(next(line for line in reversed(lines) if line.startswith("{")))

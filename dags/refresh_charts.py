@@ -57,7 +57,7 @@ def refresh_charts() -> None:
     )
     def refresh(chart: str) -> Report:
         """Read one chart and keep it; the result says how many songs it has and how many are new."""
-        return mer_json(PROJECT, "charts", chart)
+        return mer_json(PROJECT, "charts", "--", chart)
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CATALOG])
     def announce(reports: Sequence[Report]) -> Any:
@@ -68,8 +68,10 @@ def refresh_charts() -> None:
         yield Metadata(CATALOG, {"new": new})
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarise(charts: list[str], reports: Sequence[Report]) -> list[Report]:
+    def summarise(charts: list[str] | None, reports: Sequence[Report]) -> list[Report]:
         """Say what came of each chart; red when one could not be read."""
+        if charts is None:
+            raise AirflowFailException("Nothing was read; see list_charts")
         for report in reports:
             print(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
         if unread := sorted(set(charts) - {report["chart"] for report in reports}):

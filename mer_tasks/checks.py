@@ -86,3 +86,15 @@ def web_address(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or CONTROL_CHARACTER.search(text):
         raise InputError(f"url {text!r} is no http or https address")
     return text
+
+
+YOUTUBE = ("youtube.com", "youtu.be", "youtube-nocookie.com")
+
+
+def is_video(url: str) -> bool:
+    """Whether an address is a video's on YouTube."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return any(host == known or host.endswith(f".{known}") for known in YOUTUBE)

@@ -170,7 +170,7 @@ def clips_(
     catalog = _open_catalog()
     collections = collection or _collections_here(catalog)
     if count:
-        _count_due(catalog, collections, as_json)
+        _count_due(catalog, collections, limit, as_json)
     else:
         _cut_clips(catalog, collections, limit, as_json)
 
@@ -419,17 +419,23 @@ def _write_revision(catalog: "Catalog") -> None:
 
 
 def _collections_here(catalog: "Catalog") -> list[str]:
-    """The collections that data sets are made of, and the charts that have been read."""
-    from mer_tasks.catalog.charts import charts_read
+    """The collections that data sets are made of, and the charts; those without songs yet are left out."""
+    from mer_tasks.catalog.reading import collections_filled
 
     params = load_params()
-    return sorted({*params.snapshot.collections, *(params.charts.keys() & charts_read(catalog))})
+    with catalog.reading() as connection:
+        filled = collections_filled(connection)
+    for name in sorted(set(params.snapshot.collections) - filled):
+        print(f"collection {name}: holds no songs yet", file=sys.stderr)
+    wanted = {*params.snapshot.collections, *params.charts}
+    return sorted(wanted & filled) or list(params.snapshot.collections)
 
 
-def _count_due(catalog: "Catalog", collections: list[str], as_json: bool) -> None:
+def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as_json: bool) -> None:
     from mer_tasks.collect import count_due
 
     due = count_due(catalog, tuple(collections), load_machine().clip_store, load_params())
+    due = due if limit is None else min(due, limit)
     print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
 
 

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,6 +29,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.queue import (
     LEASE,
     Terms,
+    asks_youtube,
     claim_songs,
     is_dead,
     n_due,
@@ -41,6 +42,8 @@ from mer_tasks.progress import progress
 from mer_tasks.settings import Params
 from mer_tasks.sources.audio import fetch_audio
 from mer_tasks.sources.audio.contract import Fetched, FetchError
+
+LONGEST_PAUSE_S = 60.0
 
 Task = Callable[[Track], ClipOutcome]
 
@@ -111,7 +114,8 @@ def collect_clips(
         try:
             with closing(_spread(task, songs, n_workers)) as outcomes:
                 for outcome in progress(outcomes, total, "clips"):
-                    record_clip(catalog, outcome, terms.recipe)
+                    recipe = terms.recipe if outcome.clip else terms.attempt
+                    record_clip(catalog, outcome, recipe, holder=holder)
                     report.add(outcome)
         finally:
             release_songs(catalog, holder)
@@ -139,9 +143,10 @@ def _tidy(catalog: Catalog, terms: Terms, clip_store: Path, now: datetime) -> in
 
 def _terms(params: Params, collections: tuple[str, ...]) -> Terms:
     """On which terms `params.yaml` lets songs be taken."""
-    recipe = hashlib.sha256(params.clips.model_dump_json().encode()).hexdigest()[:16]
+    cut, fetched = params.clips.model_dump_json(), params.audio.model_dump_json()
+    recipe, attempt = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (cut, cut + fetched))
     youtube = params.audio.youtube
-    return Terms(collections, recipe, youtube.per_hour if youtube.i_have_the_right else 0)
+    return Terms(collections, recipe, attempt, youtube.per_hour if youtube.i_have_the_right else 0)
 
 
 @contextmanager
@@ -153,8 +158,9 @@ def _downloads(clip_store: Path, holder: str) -> Iterator[Path]:
         if is_dead(left.name):
             shutil.rmtree(left, ignore_errors=True)
     for unfinished in clip_store.glob("*/.tmp-*"):
-        if unfinished.stat().st_mtime < time.time() - LEASE.total_seconds():
-            unfinished.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another collector has just finished it
+            if unfinished.stat().st_mtime < time.time() - LEASE.total_seconds():
+                unfinished.unlink()
     own = downloads / holder
     own.mkdir(exist_ok=True)
     try:
@@ -206,9 +212,9 @@ def _surprise(track: Track, error: Exception) -> ClipOutcome:
 
 
 def _pause(track: Track, params: Params) -> None:
-    """Ask a site that is searched at no regular beat, and no faster than the settings say."""
-    if not (track.path or track.url):
-        time.sleep(random.uniform(0, 3600 / params.audio.youtube.per_hour))
+    """Ask YouTube at no regular beat; how often in an hour, the queue sees to."""
+    if asks_youtube(track) and params.audio.youtube.i_have_the_right:
+        time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 3600 / params.audio.youtube.per_hour)))
 
 
 def _spread(task: Task, songs: Iterator[Track], n_workers: int) -> Generator[ClipOutcome]:

@@ -87,7 +87,7 @@ class Audio(Section):
     """Where songs' audio may come from, and what one download may cost."""
 
     max_mb: Positive
-    timeout_s: PositiveFloat
+    timeout_s: Annotated[float, Field(gt=0, le=900)]  # a song is held for half an hour
     max_redirects: Annotated[int, Field(ge=0)]
     youtube: Youtube
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.database import Catalog, patiently
 from mer_tasks.catalog.recording import Recorded, Said, record_said
 from mer_tasks.catalog.schema import chart_entries, chart_readings
 from mer_tasks.domain import ChartEntry, LabelKind, Mood
@@ -42,13 +42,6 @@ class ChartReport:
         return self.usual is not None and self.n_entries < FAR_FEWER * self.usual
 
 
-def charts_read(catalog: Catalog) -> set[str]:
-    """The names of the charts that were ever read with songs in them."""
-    filled = select(chart_readings.c.chart).where(chart_readings.c.n_entries > 0)
-    with catalog.reading() as connection:
-        return set(connection.scalars(filled.distinct()))
-
-
 def known_version(catalog: Catalog, chart: str) -> str | None:
     """The version of a chart that was read last."""
     with catalog.reading() as connection:
@@ -56,6 +49,7 @@ def known_version(catalog: Catalog, chart: str) -> str | None:
     return last[0].version if last else None
 
 
+@patiently
 def record_chart(
     catalog: Catalog,
     chart: str,

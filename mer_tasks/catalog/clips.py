@@ -14,14 +14,18 @@ from mer_tasks.domain import ClipOutcome
 
 @patiently
 def record_clip(
-    catalog: Catalog, outcome: ClipOutcome, recipe: str | None = None, now: datetime | None = None
+    catalog: Catalog,
+    outcome: ClipOutcome,
+    recipe: str | None = None,
+    now: datetime | None = None,
+    holder: str | None = None,
 ) -> None:
     """Add what came of one attempt to cut a song's clip by `recipe`, and when it is tried again."""
     now = now or datetime.now(UTC)
     clip = asdict(outcome.clip) if outcome.clip else {}
     with catalog.transaction() as connection:
         next_try_at = settle(
-            connection, outcome.track_id, recipe, outcome.failure, outcome.retry_after_s, now
+            connection, outcome.track_id, recipe, holder, outcome.failure, outcome.retry_after_s, now
         )
         row = {
             "track_id": outcome.track_id,
@@ -36,6 +40,7 @@ def record_clip(
         connection.execute(insert(clips), row | clip)
 
 
+@patiently
 def clips_of(catalog: Catalog, collections: Collection[str]) -> dict[str, str]:
     """The SHA-256 of the newest clip of every song of some collections that has one, by track_id."""
     wanted = select(items.c.track_id).where(items.c.collection.in_(collections))

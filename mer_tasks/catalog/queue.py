@@ -1,6 +1,7 @@
 """Which songs are to be cut now, and which collector is at them."""
 
 import os
+import re
 import socket
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,15 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psutil
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, true, update
 
 from mer_tasks.catalog.database import Catalog, patiently
-from mer_tasks.catalog.reading import in_parts, songs_in
+from mer_tasks.catalog.reading import in_parts, songs_anywhere, songs_in
 from mer_tasks.catalog.schema import clips, items, queue
+from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, Track
 
 LEASE = timedelta(minutes=30)
 """Longer than one song may take, so that only a dead collector's lease ends."""
+
+CLOCK_STEP_S = 600
+"""How far a clock may be set without making a process look like another: its start is reckoned from the clock."""
 
 FIRST_WAIT = {
     Failure.LOCAL: timedelta(0),
@@ -33,63 +38,79 @@ A_YEAR = timedelta(days=365)
 class Terms:
     """On which terms songs are taken: of which collections, cut how, and how many may be searched for an hour.
 
-    `searches_per_hour` is 0 where nobody has said that songs without an address may be searched for.
+    `recipe` names how clips are cut, `attempt` that and how they are fetched: what failed on other terms is
+    tried again. `searches_per_hour` is 0 where nobody has said that YouTube may be asked.
     """
 
     collections: tuple[str, ...]
     recipe: str
+    attempt: str = ""
     searches_per_hour: int = 0
 
 
 def this_collector() -> str:
     """A name for this process that no other has: where it runs, its id, and when it was started."""
-    return _name(os.getpid())
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def is_dead(holder: str) -> bool:
     """Whether a collector ran on this machine and does no more."""
-    host, pid, _ = holder.rsplit(":", 2)
-    if host != socket.gethostname():
+    name = re.fullmatch(r"(.+):(\d+):([\d.]+)", holder)
+    if name is None or name[1] != socket.gethostname():
         return False
     try:
-        return _name(int(pid)) != holder
+        process = psutil.Process(int(name[2]))
+        is_another = abs(process.create_time() - float(name[3])) > CLOCK_STEP_S
+        return is_another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
 def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> None:
-    """Make songs due; one that may not be fetched never is."""
+    """Make songs due; one that may not be fetched never is. A collector that is at one holds it no more."""
     rows: list[dict[str, Any]] = [
         {
             "track_id": song.track_id,
             "due_at": at if song.may_fetch else None,
-            "searched": not (song.path or song.url),
+            "searched": asks_youtube(song),
             "n_failures": 0,
+            "holder": None,
+            "lease_until": None,
         }
         for song in songs
     ]
+    known: set[str] = set()
     for part in in_parts(song.track_id for song in songs):
-        connection.execute(delete(queue).where(queue.c.track_id.in_(part)))
-    if rows:
-        connection.execute(insert(queue), rows)
+        known.update(connection.scalars(select(queue.c.track_id).where(queue.c.track_id.in_(part))))
+    if again := [row | {"id": row["track_id"]} for row in rows if row["track_id"] in known]:
+        connection.execute(update(queue).where(queue.c.track_id == bindparam("id")), again)
+    if new := [row for row in rows if row["track_id"] not in known]:
+        connection.execute(insert(queue), new)
 
 
+def asks_youtube(song: Track) -> bool:
+    """Whether a song is had from YouTube only: by search, or because its address is a video's there."""
+    return not song.path and (song.url is None or is_video(song.url))
+
+
+@patiently
 def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datetime) -> None:
     """Make due what was cut another way, or was `lost` from the store; free what dead collectors of this machine hold."""
-    other_way = queue.c.recipe.is_not(None) & (queue.c.recipe != terms.recipe)
+    other_way = queue.c.recipe.not_in([terms.recipe, terms.attempt])
+    done = queue.c.due_at.is_(None) & queue.c.holder.is_(None)
     with catalog.transaction() as connection:
         stale = update(queue).where(_in(terms), other_way)
         connection.execute(stale.values(due_at=now, n_failures=0, recipe=None))
         for part in in_parts(lost):
-            connection.execute(
-                update(queue).where(queue.c.track_id.in_(part)).values(due_at=now, n_failures=0)
-            )
+            again = update(queue).where(queue.c.track_id.in_(part), done)
+            connection.execute(again.values(due_at=now, n_failures=0))
         holders = connection.scalars(select(queue.c.holder).where(queue.c.holder.is_not(None)).distinct())
         if dead := [holder for holder in holders if is_dead(holder)]:
             release = update(queue).where(queue.c.holder.in_(dead))
             connection.execute(release.values(holder=None, lease_until=None))
 
 
+@patiently
 def n_due(catalog: Catalog, terms: Terms, by: datetime) -> int:
     """How many songs are due, those that may not be searched for now left out.
 
@@ -120,7 +141,7 @@ def claim_songs(
             taken += connection.scalars(due.where(queue.c.searched).limit(min(n - len(taken), left)))
         lease = update(queue).where(queue.c.track_id.in_(taken))
         connection.execute(lease.values(holder=holder, lease_until=now + LEASE))
-        songs = songs_in(connection, terms.collections, only=taken)
+        songs = songs_anywhere(connection, taken)
     return [songs[track_id] for track_id in taken]
 
 
@@ -136,17 +157,25 @@ def settle(
     connection: Connection,
     track_id: str,
     recipe: str | None,
+    holder: str | None,
     failure: Failure | None,
     retry_after_s: float | None,
     now: datetime,
 ) -> datetime | None:
-    """Say that an attempt is over; return when the next one is due, None after a success."""
-    row = connection.execute(select(queue).where(queue.c.track_id == track_id)).one()
+    """Say that an attempt is over; return when the next one is due, None after a success.
+
+    A `holder` whose song was taken from it meanwhile, as its audio moved or its lease ended, settles nothing.
+    """
+    mine = (queue.c.track_id == track_id) & (queue.c.holder == holder if holder else true())
+    row = connection.execute(select(queue).where(mine)).one_or_none()
+    if row is None:
+        return None
     n_failures = row.n_failures + 1 if failure else 0
     due_at = now + waiting_time(failure, n_failures, retry_after_s) if failure else None
-    done = update(queue).where(queue.c.track_id == track_id)
     connection.execute(
-        done.values(due_at=due_at, n_failures=n_failures, recipe=recipe, holder=None, lease_until=None)
+        update(queue)
+        .where(mine)
+        .values(due_at=due_at, n_failures=n_failures, recipe=recipe, holder=None, lease_until=None)
     )
     return due_at
 
@@ -171,7 +200,3 @@ def _searches_left(connection: Connection, terms: Terms, now: datetime) -> int:
     done = connection.scalar(searched.where(queue.c.searched, lately)) or 0
     held = select(func.count()).select_from(queue).where(queue.c.searched, queue.c.lease_until > now)
     return max(0, terms.searches_per_hour - done - (connection.scalar(held) or 0))
-
-
-def _name(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time():.2f}"

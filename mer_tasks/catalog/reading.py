@@ -66,7 +66,21 @@ def songs_in(
         InputError: a collection holds no song.
     """
     _check_filled(connection, collections, *where)
-    found = newest(connection, items, "collection", items.c.collection.in_(collections), *where, only=only)
+    listed = newest(connection, items, "collection", items.c.collection.in_(collections), *where, only=only)
+    return _as_songs(listed)
+
+
+def songs_anywhere(connection: Connection, only: Collection[str]) -> dict[str, Track]:
+    """Some songs by id as all collections together know them: the newest name, the newest place of the audio."""
+    return _as_songs(newest(connection, items, "collection", only=only))
+
+
+def collections_filled(connection: Connection) -> set[str]:
+    """The collections that hold a song."""
+    return set(connection.scalars(select(items.c.collection).distinct()))
+
+
+def _as_songs(found: Statements) -> dict[str, Track]:
     songs: dict[str, Track] = {}
     for row in sorted((rows[-1] for rows in found.values()), key=lambda row: row.id):
         place = row if row.path or row.url else songs.get(row.track_id, row)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, insert, select
 
 from mer_tasks.catalog.queue import enqueue
-from mer_tasks.catalog.reading import in_parts, newest
+from mer_tasks.catalog.reading import in_parts, newest, songs_anywhere
 from mer_tasks.catalog.schema import items, labels, measurements, tracks
 from mer_tasks.domain import LabelKind, Track
 
@@ -45,12 +45,15 @@ def record_said(
     before = _said_before(connection, collection, voice, said)
     at = _moment(connection, voice, now)
     _add_tracks(connection, said, at)
-    moved = _moved(connection, said)
+    places = _places(connection, said)
     for table, rows in _news(collection, kind, said, before, at).items():
         if rows:
             connection.execute(insert(table), rows)
-    enqueue(connection, moved, at)
-    changed = sum(before[song] != said[song] for song in before)
+    songs = songs_anywhere(connection, said)
+    enqueue(
+        connection, [song for song in songs.values() if places.get(song.track_id) != _place_of(song)], now
+    )
+    changed = sum(_is_news(said[song], before[song]) for song in before)
     new = len(said) - len(before)
     return Recorded(new, changed, len(said) - new - changed)
 
@@ -89,22 +92,22 @@ def _add_tracks(connection: Connection, songs: Collection[str], at: datetime) ->
         connection.execute(insert(tracks), new)
 
 
-def _moved(connection: Connection, said: Mapping[str, Said]) -> list[Track]:
-    """The songs whose audio is not where anyone last said that it is."""
-    last: dict[str, Any] = {}
-    for rows in newest(connection, items, "collection", only=said).values():
-        if rows[-1].track_id not in last or rows[-1].id > last[rows[-1].track_id].id:
-            last[rows[-1].track_id] = rows[-1]
-    return [
-        song.track
-        for track_id, song in said.items()
-        if track_id not in last
-        or ((song.track.path or song.track.url) and _place(song.track) != _place(last[track_id]))
-    ]
+Place = tuple[str | None, str | None, bool]
 
 
-def _place(song: Any) -> tuple[str | None, str | None, bool]:
+def _places(connection: Connection, songs: Collection[str]) -> dict[str, Place]:
+    """Where the audio of each of some songs is, as far as anyone has said."""
+    return {song.track_id: _place_of(song) for song in songs_anywhere(connection, songs).values()}
+
+
+def _place_of(song: Track) -> Place:
+    """What decides whether a song is to be fetched anew."""
     return song.path, song.url, song.may_fetch
+
+
+def _is_news(new: Said, old: Said) -> bool:
+    """Whether something is said otherwise than before; who says no mood takes back none."""
+    return (new.track, new.moods or old.moods, new.numbers) != (old.track, old.moods, old.numbers)
 
 
 def _news(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from mer_tasks.catalog.charts import ChartReport, charts_read, known_version, record_chart
+from mer_tasks.catalog.charts import ChartReport, known_version, record_chart
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.queue import Terms, claim_songs
 from mer_tasks.catalog.schema import chart_entries, chart_readings, items, labels, measurements
@@ -53,7 +53,6 @@ def test_every_week_is_kept_by_day_and_position(catalog: Catalog) -> None:
     assert positions(catalog) == {MONDAY: ["a", "b"], MONDAY + WEEK: ["c", "a"]}
     assert (first.n_entries, first.usual, first.new) == (2, None, 2)
     assert (second.n_entries, second.usual, second.new, second.changed) == (2, 2, 1, 0)
-    assert charts_read(catalog) == {"top"}
 
 
 def test_what_is_known_is_not_said_again(catalog: Catalog) -> None:
@@ -93,6 +92,29 @@ def test_a_song_that_may_not_be_fetched_is_listed_only(catalog: Catalog, params:
     settings = params.snapshot.model_copy(update={"collections": ("top",), "needs": ("clip",)})
     (reason,) = take_snapshot(catalog, settings).left_out["reason"]
     assert reason == "no clip: its licence does not allow a download (CC BY-NC-ND)"
+
+
+def test_a_song_whose_licence_changes_is_due_then(catalog: Catalog) -> None:
+    terms = Terms(("top",), "r", searches_per_hour=9)
+    record(catalog, [ChartEntry(1, Track("a", "T", "A", may_fetch=False))])
+    assert claim_songs(catalog, terms, 9, "h:1:1", MONDAY, MONDAY) == []
+    record(catalog, [ChartEntry(1, Track("a", "T", "A"))], week=1)
+    later = MONDAY + WEEK
+    assert [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", later, later)] == ["a"]
+
+
+def test_a_chart_that_stands_for_no_mood_any_more_takes_back_nothing(catalog: Catalog) -> None:
+    record(catalog, chart("a"))
+    assert record(catalog, chart("a"), week=1, mood=None).changed == 0
+    assert record(catalog, chart("a"), week=2, mood=Mood.SAD).changed == 1
+
+
+def test_a_clock_that_was_ahead_once_makes_no_song_wait(catalog: Catalog) -> None:
+    record(catalog, chart("a"), week=300)
+    record(catalog, chart("a", "b"), week=1)
+    at = MONDAY + WEEK
+    songs = claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", at, at)
+    assert [song.track_id for song in songs] == ["b"]
 
 
 @pytest.mark.parametrize(("lengths", "fell"), [((10, 10, 4), True), ((10, 10, 5), False), ((3,), False)])

@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import NullPool, create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
-from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.database import MIGRATIONS, Catalog
+from mer_tasks.catalog.queue import Terms, claim_songs, tidy_queue
 from mer_tasks.catalog.schema import metadata, tracks
 from mer_tasks.domain import InputError
 
@@ -26,6 +29,29 @@ def add_track(catalog: Catalog, track_id: str, at: datetime = NOON) -> None:
 def test_the_migrations_make_exactly_the_tables_of_the_schema(catalog: Catalog) -> None:
     with catalog.transaction() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
+    engine = create_engine(catalog_url, poolclass=NullPool)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for song, placed, cut in (("cut", 1, 2), ("moved", 3, 2), ("uncut", 1, None)):
+            at = {"song": song, "placed": NOON.replace(hour=placed), "cut": cut and NOON.replace(hour=cut)}
+            connection.execute(text("INSERT INTO tracks VALUES (:song, :placed)"), at)
+            item = "INSERT INTO items (track_id, collection, title, artist, url, observed_at)"
+            connection.execute(text(f"{item} VALUES (:song, 'x', :song, 'A', 'http://h', :placed)"), at)
+            if cut:
+                clip = "INSERT INTO clips (track_id, sha256, observed_at)"
+                connection.execute(text(f"{clip} VALUES (:song, 'ab', :cut)"), at)
+    terms, now = Terms(("x",), "r"), datetime.now(UTC)
+    catalog = Catalog.open(catalog_url)
+    due = [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
+    tidy_queue(catalog, terms, (), now)
+    due += [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
+    assert due == ["uncut", "moved", "cut"]
 
 
 def test_opening_again_keeps_what_is_there(catalog: Catalog, catalog_url: str) -> None:

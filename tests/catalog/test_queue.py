@@ -152,6 +152,67 @@ def test_only_another_place_makes_a_song_due_again(catalog: Catalog, tmp_path: P
     ]
 
 
+def test_two_lists_that_place_a_song_elsewhere_do_not_take_turns(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://one/a")
+    bring(catalog, tmp_path, "y", "a,T,A,sad,,http://two/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    for week in range(1, 4):
+        at = NOON + timedelta(weeks=week)
+        bring(catalog, tmp_path, "x", "a,T,A,sad,,http://one/a", at=at)
+        bring(catalog, tmp_path, "y", "a,T,A,sad,,http://two/a", at=at)
+        bring_without_address(catalog, tmp_path, "z", "a")
+        assert claim(catalog, Terms(("x", "y", "z"), "r", searches_per_hour=9), at=at) == ""
+
+
+@pytest.mark.parametrize("outcome", [ClipOutcome("a", CLIP), ClipOutcome("a", None, "404", Failure.GONE)])
+def test_a_song_that_moves_while_it_is_fetched_is_fetched_from_its_new_place(
+    catalog: Catalog, tmp_path: Path, outcome: ClipOutcome
+) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://old/a")
+    assert claim(catalog, holder="h:1:1.0") == "a"
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://new/a", at=NOON + timedelta(minutes=1))
+    record_clip(catalog, outcome, "r", NOON + timedelta(minutes=2), holder="h:1:1.0")
+    assert claim(catalog, at=NOON + timedelta(minutes=3)) == "a"
+
+
+def test_who_comes_too_late_settles_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    claim(catalog, holder="slow:1:1.0")
+    after = NOON + LEASE
+    assert claim(catalog, holder="next:1:1.0", at=after) == "a"
+    record_clip(catalog, ClipOutcome("a", None, "late", Failure.GONE), "r", after, holder="slow:1:1.0")
+    assert claim(catalog, holder="third:1:1.0", at=after) == ""
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", after, holder="next:1:1.0")
+    assert claim(catalog, at=after + timedelta(days=99)) == ""
+
+
+def test_a_lost_clip_whose_song_is_gone_waits_like_any_other(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    tidy_queue(catalog, X, ["a"], NOON)
+    assert claim(catalog) == "a"
+    record_clip(catalog, ClipOutcome("a", None, "404", Failure.GONE), "r", NOON, holder=ELSEWHERE)
+    tidy_queue(catalog, X, ["a"], NOON + timedelta(days=1))
+    assert claim(catalog, at=NOON + timedelta(days=1)) == ""
+
+
+def test_what_failed_on_other_terms_is_tried_again(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
+    before, after = Terms(("x",), "r", "strict"), Terms(("x",), "r", "lenient")
+    record_clip(catalog, ClipOutcome("a", None, "too large", Failure.BAD), before.attempt, NOON)
+    record_clip(catalog, ClipOutcome("b", CLIP), before.recipe, NOON)
+    tidy_queue(catalog, before, (), NOON)
+    assert claim(catalog, before) == ""
+    tidy_queue(catalog, after, (), NOON)
+    assert claim(catalog, after) == "a"
+
+
+def test_a_video_s_address_counts_as_a_search(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", *(f"{n},T{n},A,sad,,https://youtu.be/{n}" for n in "abc"))
+    assert claim(catalog) == ""
+    assert claim(catalog, Terms(("x",), "r", searches_per_hour=2)) == "a b"
+
+
 def test_what_failed_waits_as_its_failure_says(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", *(f"{kind},T{kind},A,sad,,http://h/{kind}" for kind in Failure))
     for kind in Failure:

@@ -40,9 +40,9 @@ def test_what_airflow_will_run(bag: DagBag) -> None:
         },
         "collect_clips": {
             "plan": (["collect", "summarise"], "default_pool", "all_success", False),
-            "collect": (["summarise"], "downloads", "all_success", True),
-            "summarise": (["announce"], "default_pool", "all_done", False),
-            "announce": ([], "default_pool", "all_success", False),
+            "collect": (["announce", "summarise"], "downloads", "all_success", True),
+            "summarise": ([], "default_pool", "all_done", False),
+            "announce": ([], "default_pool", "all_done", False),
         },
     }
 
@@ -115,3 +115,16 @@ def test_charts_are_read_and_their_songs_collected(project: Path, database: None
     states, summary = outcome(dags["collect_clips"])
     assert (states["collect"], states["announce"]) == (["skipped"], ["skipped"])
     assert summary["new"] == 0
+
+
+@pytest.mark.slow
+def test_what_cannot_be_planned_is_red_once_with_its_cause(project: Path, database: None) -> None:
+    (project / "params.yaml").write_text("charts: [")
+    for name in ("refresh_charts", "collect_clips"):
+        dag = DagBag(project / "dags").dags[name]
+        states, _ = outcome(dag)
+        assert states["summarise"] == ["failed"]
+    alerts = (project / "var" / "alerts.jsonl").read_text()
+    assert "params.yaml: not YAML" in alerts
+    assert "Nothing was read; see list_charts" in alerts
+    assert "Nothing was collected; see plan" in alerts

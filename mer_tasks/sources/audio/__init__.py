@@ -6,6 +6,7 @@ clip as a file.
 
 from pathlib import Path
 
+from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
 from mer_tasks.sources.audio import file, http, youtube
@@ -25,6 +26,6 @@ def fetch_audio(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetch
         )
     if track.path and (Path(track.path).is_file() or not track.url):
         return file.fetch(track, folder, audio, clips)
-    if track.url and not youtube.is_video(track.url):
+    if track.url and not is_video(track.url):
         return http.fetch(track, folder, audio, clips)
     return youtube.fetch(track, folder, audio, clips)

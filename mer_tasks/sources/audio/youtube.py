@@ -9,24 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import imageio_ffmpeg
 
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
 from mer_tasks.sources.audio.contract import Fetched, FetchError
-
-HOSTS = ("youtube.com", "youtu.be", "youtube-nocookie.com")
-
-
-def is_video(url: str) -> bool:
-    """Whether an address is a video's there."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        return False
-    return any(host == known or host.endswith(f".{known}") for known in HOSTS)
 
 
 def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:

@@ -25,17 +25,20 @@ NEW_COLUMNS = {
 NEW_INDEXES = {"items": "collection", "labels": "said_by", "measurements": "said_by"}
 
 WHAT_IS_DUE = """
-INSERT INTO queue (track_id, due_at, searched, n_failures)
-SELECT track_id, (SELECT max(observed_at) FROM items WHERE items.track_id = tracks.track_id
-    AND NOT EXISTS (SELECT * FROM clips WHERE clips.track_id = tracks.track_id AND sha256 IS NOT NULL)),
-    NOT EXISTS (SELECT * FROM items WHERE items.track_id = tracks.track_id
-        AND (path IS NOT NULL OR url IS NOT NULL)), 0
-FROM tracks
+INSERT INTO queue (track_id, due_at, searched, n_failures, recipe)
+SELECT track_id,
+    CASE WHEN cut_at IS NULL OR cut_at < placed_at THEN coalesce(placed_at, first_seen_at) END,
+    placed_at IS NULL, 0, CASE WHEN cut_at IS NOT NULL THEN 'unknown' END
+FROM (SELECT track_id, first_seen_at,
+    (SELECT max(observed_at) FROM clips WHERE clips.track_id = tracks.track_id AND sha256 IS NOT NULL) AS cut_at,
+    (SELECT max(observed_at) FROM items WHERE items.track_id = tracks.track_id
+        AND (path IS NOT NULL OR url IS NOT NULL)) AS placed_at
+    FROM tracks) AS known
 """
 
 
 def upgrade() -> None:
-    """Add them; songs without a clip are due."""
+    """Add them; songs without a clip are due, and old clips once more: nobody knows how they were cut."""
     for table, columns in NEW_COLUMNS.items():
         for column in columns:
             op.add_column(table, column)
