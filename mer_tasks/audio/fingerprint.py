@@ -1,8 +1,8 @@
 """Whether two clips hold the same recording, however it was encoded."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +45,16 @@ def same_recordings(fingerprints: Mapping[str, bytes]) -> Iterator[tuple[str, st
 
 def _candidates(numbers: Mapping[str, np.ndarray]) -> list[tuple[str, str]]:
     """The pairs that have at least two integers in common: few are without one for many that are different."""
-    holders: dict[int, list[str]] = defaultdict(list)
-    for name, values in numbers.items():
-        for value in np.unique(values).tolist():
-            holders[value].append(name)
-    shared: dict[tuple[str, str], int] = defaultdict(int)
-    for names in holders.values():
-        if 1 < len(names) <= FREQUENT:
-            for pair in combinations(names, 2):
-                shared[pair] += 1
-    return sorted(pair for pair, n in shared.items() if n >= 2)
+    names, kinds = list(numbers), [np.unique(values) for values in numbers.values()]
+    values = np.concatenate([*kinds, np.empty(0, np.uint32)])
+    owners = np.repeat(np.arange(len(names)), [len(kind) for kind in kinds])
+    order = np.argsort(values, kind="stable")
+    starts = np.flatnonzero(np.diff(values[order], prepend=-1))
+    shared = Counter[tuple[int, int]]()
+    for start, end in pairwise([*starts.tolist(), len(values)]):
+        if 1 < end - start <= FREQUENT:
+            shared.update(combinations(owners[order[start:end]].tolist(), 2))
+    return sorted((names[first], names[second]) for (first, second), n in shared.items() if n >= 2)
 
 
 def _bit_errors(a: np.ndarray, b: np.ndarray) -> float:
