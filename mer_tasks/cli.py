@@ -157,6 +157,7 @@ def clips_(
         typer.Option(help="Only this collection; else snapshot.collections and the charts of params.yaml."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs now.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what waits for its next try.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only say how many are due.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -165,14 +166,18 @@ def clips_(
     A song that gives none is listed with its reason, and tried again when that may help: a busy server
     within the hour, a dead video after a month. Several collectors may run at once.
 
-    Example:  [bold]mer clips --collection mine[/bold]
+    Examples:
+
+      [bold]mer clips --collection mine[/bold]
+
+      [bold]mer clips --again[/bold]      (after mending what was wrong)
     """
     catalog = _open_catalog()
     collections = collection or _collections_here(catalog)
     if count:
         _count_due(catalog, collections, limit, as_json)
     else:
-        _cut_clips(catalog, collections, limit, as_json)
+        _cut_clips(catalog, collections, limit, again, as_json)
 
 
 @app.command()
@@ -440,13 +445,17 @@ def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as
 
 
 def _cut_clips(
-    catalog: "Catalog", collections: list[str], limit: int | None = None, as_json: bool = False
+    catalog: "Catalog",
+    collections: list[str],
+    limit: int | None = None,
+    again: bool = False,
+    as_json: bool = False,
 ) -> None:
     from mer_tasks.collect import collect_clips
 
     machine = load_machine()
     report = collect_clips(
-        catalog, tuple(collections), machine.clip_store, load_params(), machine.n_workers, limit
+        catalog, tuple(collections), machine.clip_store, load_params(), machine.n_workers, limit, again
     )
     _write_revision(catalog)
     for failure in report.failures:

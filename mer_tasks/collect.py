@@ -31,6 +31,7 @@ from mer_tasks.catalog.queue import (
     Terms,
     asks_youtube,
     claim_songs,
+    end_waiting,
     is_dead,
     n_due,
     release_songs,
@@ -94,9 +95,11 @@ def collect_clips(
     params: Params,
     n_workers: int,
     limit: int | None = None,
+    again: bool = False,
 ) -> CollectReport:
     """Cut the clips of the songs that are due, at most `limit`, and record each outcome as it arrives.
 
+    With `again` what failed is due now, whenever its next try would be.
     Several collectors may do so at once: each song is one's alone. Stopped at any instant, the next
     call goes on where this one stood.
 
@@ -105,6 +108,8 @@ def collect_clips(
     """
     started, terms = datetime.now(UTC), _terms(params, collections)
     report = CollectReport(kept=_tidy(catalog, terms, clip_store, started))
+    if again:
+        end_waiting(catalog, terms, started)
     due = n_due(catalog, terms, started)
     total = due if limit is None else min(due, limit)
     holder = this_collector()
@@ -178,6 +183,7 @@ def _claimed(
 
 
 def _make_clip(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+    _pause(track, params)
     start = time.monotonic()
     outcome = _attempt(track, store, params, downloads)
     return replace(outcome, seconds=round(time.monotonic() - start, 3))
@@ -187,11 +193,12 @@ def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> Clip
     fetched = Fetched(Path())
     try:
         with tempfile.TemporaryDirectory(dir=downloads) as folder:
-            _pause(track, params)
             fetched = fetch_audio(track, Path(folder), params.audio, params.clips)
             clip = cut_clip(fetched.path, store, params.clips, start_s=fetched.start_s)
     except FetchError as error:
-        return ClipOutcome(track.track_id, None, str(error), error.failure, error.retry_after_s)
+        return ClipOutcome(
+            track.track_id, None, str(error), error.failure, error.retry_after_s, n_bytes=error.n_bytes
+        )
     except AudioError as error:
         failure = Failure.LOCAL if track.path and fetched.n_bytes == 0 else Failure.BAD
         return ClipOutcome(track.track_id, None, str(error), failure, n_bytes=fetched.n_bytes)

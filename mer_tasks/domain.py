@@ -99,7 +99,7 @@ class Clip:
 class Failure(StrEnum):
     """Why a song gave no clip, by what that means for the next try."""
 
-    LOCAL = "local"  # a file that is not there: a person can put it there at any time
+    LOCAL = "local"  # a file that is not there or is no audio: a person may mend it at any time
     BUSY = "busy"  # a server that is down, slow or wants less: soon again
     REFUSED = "refused"  # not for us, or not allowed by the settings: seldom again
     GONE = "gone"  # no such song there: very seldom again

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import clips
 from mer_tasks.collect import collect_clips
+from mer_tasks.domain import Failure
 from mer_tasks.settings import Params
 
 ROOT = Path(__file__).parents[1]
@@ -184,3 +186,16 @@ def test_what_was_stopped_goes_on_where_it_stood(
     assert recorded(catalog) == {
         name: cut_clip(song, tmp_path / "other", short.clips).sha256 for name, song in songs.items()
     }
+
+
+def test_what_was_mended_need_not_wait(
+    url: str, tmp_path: Path, scratch: Path, short: Params, write_tone: WriteTone
+) -> None:
+    catalog, music = Catalog.open(url), tmp_path / "music"
+    music.mkdir()
+    (music / "song.wav").write_bytes(b"not a song" * 100)
+    bring(catalog, music, song="song.wav")
+    collect = partial(collect_clips, catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    assert [failure.failure for failure in collect().failures] == [Failure.LOCAL]
+    write_tone(music / "song.wav")
+    assert (collect().clips, collect(again=True).clips, collect(again=True).clips) == (0, 1, 0)

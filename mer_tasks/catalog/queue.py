@@ -24,13 +24,13 @@ CLOCK_STEP_S = 600
 """How far a clock may be set without making a process look like another: its start is reckoned from the clock."""
 
 FIRST_WAIT = {
-    Failure.LOCAL: timedelta(0),
+    Failure.LOCAL: timedelta(hours=1),
     Failure.BUSY: timedelta(minutes=15),
     Failure.REFUSED: timedelta(days=7),
     Failure.GONE: timedelta(days=30),
     Failure.BAD: timedelta(days=30),
 }
-LONGEST_WAIT = {Failure.BUSY: timedelta(days=7)}
+LONGEST_WAIT = {Failure.LOCAL: timedelta(days=1), Failure.BUSY: timedelta(days=7)}
 A_YEAR = timedelta(days=365)
 
 
@@ -108,6 +108,14 @@ def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datet
         if dead := [holder for holder in holders if is_dead(holder)]:
             release = update(queue).where(queue.c.holder.in_(dead))
             connection.execute(release.values(holder=None, lease_until=None))
+
+
+@patiently
+def end_waiting(catalog: Catalog, terms: Terms, now: datetime) -> None:
+    """Make due what waits for its next try."""
+    with catalog.transaction() as connection:
+        waiting = update(queue).where(_in(terms), queue.c.due_at > now)
+        connection.execute(waiting.values(due_at=now))
 
 
 @patiently

@@ -16,6 +16,7 @@ from mer_tasks.catalog.queue import (
     LEASE,
     Terms,
     claim_songs,
+    end_waiting,
     n_due,
     release_songs,
     this_collector,
@@ -218,7 +219,10 @@ def test_what_failed_waits_as_its_failure_says(catalog: Catalog, tmp_path: Path)
     for kind in Failure:
         record_clip(catalog, ClipOutcome(kind, reason="why", failure=kind), "r", NOON)
     due = [claim(catalog, at=NOON + timedelta(days=days)) for days in (0, 1, 7, 30)]
-    assert due == ["local", "local busy", "local busy refused", "local busy refused bad gone"]
+    assert due == ["", "busy local", "busy local refused", "busy local refused bad gone"]
+    record_clip(catalog, ClipOutcome("gone", reason="why", failure=Failure.GONE), "r", NOON)
+    end_waiting(catalog, X, NOON)
+    assert claim(catalog, at=NOON + timedelta(minutes=1)) == "gone"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +235,7 @@ def test_what_failed_waits_as_its_failure_says(catalog: Catalog, tmp_path: Path)
         (Failure.BUSY, 1, 1e300, timedelta(days=365)),
         (Failure.GONE, 2, None, timedelta(days=60)),
         (Failure.GONE, 2000, None, timedelta(days=365)),
-        (Failure.LOCAL, 9, None, timedelta(0)),
+        (Failure.LOCAL, 9, None, timedelta(days=1)),
     ],
 )
 def test_each_failure_in_a_row_doubles_the_wait(

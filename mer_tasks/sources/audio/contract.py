@@ -15,6 +15,7 @@ class FetchError(InputError):
         super().__init__(message)
         self.failure = failure
         self.retry_after_s = retry_after_s
+        self.n_bytes = 0  # what came over the network all the same
 
 
 @dataclass(frozen=True, slots=True)

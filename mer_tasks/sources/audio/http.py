@@ -22,7 +22,11 @@ def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
     """
     assert track.url
     with Site(track.url, audio) as site:
-        found = _whole_or_excerpt(site, folder / "song", clips)
+        try:
+            found = _whole_or_excerpt(site, folder / "song", clips)
+        except FetchError as error:
+            error.n_bytes = site.n_bytes
+            raise
         if isinstance(found, Excerpt):
             return Fetched(_written(found, folder / "clip.wav"), found.start_s, site.n_bytes)
         return Fetched(found, n_bytes=site.n_bytes)
