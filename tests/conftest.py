@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -23,6 +24,8 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.settings import Machine, Params, load_machine, load_params
 
 ROOT = Path(__file__).parents[1]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job starts with it ignored
 SCHEMA_NUMBER = count()
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, InputError, Track
 from mer_tasks.sources.audio import fetch_audio
 from mer_tasks.sources.audio.contract import Fetched, FetchError
-from mer_tasks.sources.audio.youtube import is_video
 
 
 def track(path: Path | None = None, url: str | None = None, may_fetch: bool = True) -> Track:
