@@ -17,6 +17,7 @@ from mer_tasks.catalog.queue import (
     Terms,
     claim_songs,
     end_waiting,
+    is_dead,
     n_due,
     release_songs,
     this_collector,
@@ -120,6 +121,14 @@ def test_a_collector_that_is_dead_holds_nothing(catalog: Catalog, tmp_path: Path
     claim(catalog, n=1)
     tidy_queue(catalog, X, (), NOON)
     assert claim(catalog) == "a"
+
+
+def test_only_a_collector_of_this_machine_that_ended_is_dead() -> None:
+    host, pid, start = this_collector().rsplit(":", 2)
+    set_back = f"{host}:{pid}:{float(start) - 60:.2f}"
+    another = f"{host}:{pid}:{float(start) - 1e6:.2f}"
+    assert [is_dead(name) for name in (this_collector(), set_back, another)] == [False, False, True]
+    assert not any(is_dead(name) for name in (ELSEWHERE, ".DS_Store", "", "a:b:c"))
 
 
 def test_a_song_that_has_its_clip_is_not_due(catalog: Catalog, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def project(tmp_path: Path, write_tone: Callable[..., Path], monkeypatch: pytest
         (tmp_path / "music" / f"{chart}.m3u").write_text("\n".join(("#EXTM3U", *lines, "")))
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["clips"] |= {"duration_s": 1.0, "min_duration_s": 0.5}
-    values["snapshot"]["collections"] = ["happy", "sad"]
+    values["snapshot"]["collections"] = ["happy", "sad", "absent"]  # which stops no other
     values["charts"] = {
         chart: {"source": "file", "location": f"music/{chart}.m3u", "mood": mood}
         for chart, mood in (("happy", "happy"), ("sad", "sad"), ("absent", "calm"))
