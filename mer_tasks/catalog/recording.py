@@ -46,7 +46,7 @@ def record_said(
     at = _moment(connection, voice, now)
     _add_tracks(connection, said, at)
     places = _places(connection, said)
-    for table, rows in _news(collection, kind, said, before, at).items():
+    for table, rows in _news(collection, kind, said, before, {"said_by": voice, "observed_at": at}).items():
         if rows:
             connection.execute(insert(table), rows)
     songs = songs_anywhere(connection, said)
@@ -111,14 +111,17 @@ def _is_news(new: Said, old: Said) -> bool:
 
 
 def _news(
-    collection: str, kind: LabelKind, said: Mapping[str, Said], before: Mapping[str, Said], at: datetime
+    collection: str,
+    kind: LabelKind,
+    said: Mapping[str, Said],
+    before: Mapping[str, Said],
+    stamp: dict[str, Any],
 ) -> dict[Table, list[dict[str, Any]]]:
-    """The rows to add, by table."""
-    stamp = {"said_by": f"{kind}:{collection}", "observed_at": at}
+    """The rows to add, by table; `stamp` says who said it and when."""
     pairs = [(track_id, new, before.get(track_id, NOTHING)) for track_id, new in said.items()]
     return {
         items: [
-            asdict(new.track) | {"collection": collection, "observed_at": at}
+            asdict(new.track) | {"collection": collection, "observed_at": stamp["observed_at"]}
             for _, new, old in pairs
             if new.track != old.track
         ],

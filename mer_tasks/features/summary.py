@@ -9,6 +9,7 @@ import pyloudnorm
 
 from mer_tasks.features.frames import Frames
 from mer_tasks.features.roughness import roughness_of
+from mer_tasks.settings import Features
 
 N_BANDS = 16
 """How many coarse bands the mel bands are averaged into."""
@@ -46,6 +47,7 @@ def song_summary(frames: Frames) -> Row:
     settings = frames.settings
     parts = np.array_split(frames.mel_db, min(N_BANDS, settings.n_mels))
     bands = np.array([part.mean(axis=0) for part in parts], dtype=np.float64)
+    chroma = librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0)
     row = {
         **_timbre(frames),
         **_contrast(frames),
@@ -55,8 +57,8 @@ def song_summary(frames: Frames) -> Row:
         **_modulation(bands, settings.sr / settings.hop_length),
         **_rhythm(frames),
         **_mean_and_std("cens", frames.cens),
-        **_harmony(frames),
-        **_whole(frames),
+        **_harmony(chroma, settings),
+        **_whole(frames, chroma),
     }
     return {name: float(value) for name, value in row.items()}
 
@@ -138,10 +140,8 @@ def _rhythm(frames: Frames) -> Row:
     }
 
 
-def _harmony(frames: Frames) -> Row:
+def _harmony(chroma: np.ndarray, settings: Features) -> Row:
     """Key, mode and how steady the harmony is, from the chroma of the same transform."""
-    settings = frames.settings
-    chroma = librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0)
     unit = chroma / np.maximum(np.linalg.norm(chroma, axis=0), 1e-9)
     major, minor = _strongest_triad(unit, MAJOR_TRIAD), _strongest_triad(unit, MINOR_TRIAD)
     lags = [round(s * settings.sr / settings.hop_length) for s in STEADY_S]
@@ -155,14 +155,14 @@ def _harmony(frames: Frames) -> Row:
     }
 
 
-def _whole(frames: Frames) -> Row:
+def _whole(frames: Frames, chroma: np.ndarray) -> Row:
     """What takes a whole clip: pulse, key, loudness and dynamic range, roughness."""
     settings = frames.settings
     hz = librosa.fft_frequencies(sr=settings.sr, n_fft=settings.n_fft)
     rough = roughness_of(frames.magnitude, hz)
     return {
         **_pulse(frames),
-        **_tonality(librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0).mean(axis=1)),
+        **_tonality(chroma.mean(axis=1)),
         **_programme_loudness(frames.y, settings.sr),
         "roughness_mean": rough.mean(),
         "roughness_std": rough.std(),

@@ -29,3 +29,9 @@ class Fetched:
     start_s: float | None = None
     n_bytes: int = 0
     match: Mapping[str, Any] | None = None
+
+
+def on_one_line(text: str) -> str:
+    """A text from outside as a message shows it: without line breaks, of bearable length."""
+    line = " ".join(text.split())
+    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -11,7 +11,7 @@ import httpx
 
 from mer_tasks.domain import Failure
 from mer_tasks.settings import Audio
-from mer_tasks.sources.audio.contract import FetchError
+from mer_tasks.sources.audio.contract import FetchError, on_one_line
 from mer_tasks.sources.connection import Astray, client
 from mer_tasks.sources.http import retry_after
 
@@ -149,8 +149,7 @@ def _as_failures(url: str) -> Iterator[None]:
 
 def _short(url: str) -> str:
     """An address as a message shows it: one line, of bearable length, without a password."""
-    line = re.sub(r"//[^/@]*@", "//", " ".join(url.split()))
-    return line if len(line) <= 200 else f"{line[:199]}…"
+    return on_one_line(re.sub(r"//[^/@]*@", "//", " ".join(url.split())))
 
 
 def _check_scheme(url: httpx.URL) -> None:

@@ -21,7 +21,7 @@ from yt_dlp.utils import YoutubeDLError, match_filter_func
 
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import Audio, Clips
-from mer_tasks.sources.audio.contract import Fetched, FetchError
+from mer_tasks.sources.audio.contract import Fetched, FetchError, on_one_line
 from mer_tasks.sources.audio.match import Candidate, score
 from mer_tasks.sources.audio.ranges import clip_start_s
 
@@ -81,7 +81,7 @@ def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
     how_well = score(track, best)
     if how_well < audio.youtube.min_score:
         raise FetchError(
-            f'the best of {len(found)} found is "{_line(best.title)}" ({_line(best.url)}), which scores {how_well:.2f}; '
+            f'the best of {len(found)} found is "{on_one_line(best.title)}" ({on_one_line(best.url)}), which scores {how_well:.2f}; '
             f"audio.youtube.min_score is {audio.youtube.min_score:g}",
             Failure.GONE,
         )
@@ -145,7 +145,8 @@ def _saved(options: dict[str, Any], url: str, folder: Path, audio: Audio) -> Pat
     files = [file for file in folder.glob("song.*") if file.stat().st_size]
     if not files:
         raise FetchError(
-            f"{_line(url)} gives no file; it is a live stream or larger than {audio.max_mb} MB", Failure.BAD
+            f"{on_one_line(url)} gives no file; it is a live stream or larger than {audio.max_mb} MB",
+            Failure.BAD,
         )
     return files[0]
 
@@ -194,13 +195,8 @@ def failure_of(complaint: str) -> Failure:
 
 def _complaint(error: YoutubeDLError) -> str:
     """What yt-dlp complains of, in one line, without its own names for things and its advice."""
-    complaint = _line(str(error)).split(" (caused by ")[0]
+    complaint = on_one_line(str(error)).split(" (caused by ")[0]
     return re.sub(r"^ERROR: (\[\S+\] \S+: )?", "", complaint)
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:199]}…"
 
 
 def _end_with_parent() -> None:
