@@ -231,6 +231,7 @@ def features() -> None:
     Example:  [bold]mer features[/bold]
     """
     from mer_tasks.catalog.snapshot import read_snapshot
+    from mer_tasks.device import features_device
     from mer_tasks.features.build import build_features
 
     machine, settings = load_machine(), load_params().features
@@ -241,6 +242,7 @@ def features() -> None:
         layout.FEATURES,
         settings,
         machine.n_workers,
+        features_device(machine.device),
     )
     print(f"{layout.FEATURES}: {report.summary}")
 

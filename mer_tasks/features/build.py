@@ -43,21 +43,27 @@ class FeaturesReport:
 
 
 def build_features(
-    snapshot: Snapshot, clip_store: Path, store: Path, out: Path, settings: Features, n_workers: int
+    snapshot: Snapshot,
+    clip_store: Path,
+    store: Path,
+    out: Path,
+    settings: Features,
+    n_workers: int,
+    device: str = "cpu",
 ) -> FeaturesReport:
     """Write the features of a snapshot's songs into the folder `out`, which is replaced as a whole.
 
     `image.npy` and `summary.parquet` have a row for each song of `songs.csv`; `spotify.csv` one for
     each song with all eleven; `left_out.csv` one for each song whose clip is missing or damaged,
     with the reason; `meta.json` the settings and counts. The bytes depend on the songs and settings
-    alone, not on `n_workers`.
+    alone, not on `n_workers`; on another `device` the last digits of some differ.
     """
     building = out.with_name(f".{out.name}.building")
     shutil.rmtree(building, ignore_errors=True)  # of a run that was killed
     building.mkdir(parents=True)
     songs = snapshot.songs[snapshot.songs["clip_sha256"].notna()]
     clips = [clip_path(clip_store, sha256) for sha256 in songs["clip_sha256"]]
-    rows = _clip_rows(clips, FeatureStore(store, settings), settings, n_workers)
+    rows = _clip_rows(clips, FeatureStore(store, settings, device), settings, n_workers)
     report = _write(building, snapshot, zip(songs["track_id"], rows, strict=True), settings)
     shutil.rmtree(out, ignore_errors=True)
     building.rename(out)

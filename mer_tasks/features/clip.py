@@ -17,9 +17,9 @@ class ClipFeatures(NamedTuple):
     summary: dict[str, float]
 
 
-def clip_frames(y: np.ndarray, settings: Features) -> tuple[Frames, Frames]:
+def clip_frames(y: np.ndarray, settings: Features, device: str = "cpu") -> tuple[Frames, Frames]:
     """The frames of one channel `y`, shape (n,), padded or cut to an image's length; and without the padding."""
-    frames = Frames(fix_length(y, settings), settings)
+    frames = Frames(fix_length(y, settings), settings, device)
     return frames, frames.first(len(y))
 
 

@@ -7,18 +7,21 @@ wanted is the energy of pitch classes, so the octaves' magnitudes are summed as 
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import librosa
 import numpy as np
 import scipy.fft
 import soxr
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import convolve1d
 from scipy.signal import get_window
 
 from mer_tasks.domain import InputError
+from mer_tasks.features.arrays import fetch, frames_of, module_of, put
 from mer_tasks.features.stft import chunks, n_frames
+
+if TYPE_CHECKING:
+    from mer_tasks.features.arrays import Array
 
 BINS_PER_OCTAVE, N_OCTAVES = 36, 7
 C1_HZ = float(librosa.note_to_hz("C1"))
@@ -49,19 +52,21 @@ class Octave(NamedTuple):
     imaginary: np.ndarray
 
 
-def chroma(y: np.ndarray, sr: int, hop_length: int, n_chroma: int, tuning: float) -> np.ndarray:
+def chroma(
+    y: np.ndarray, sr: int, hop_length: int, n_chroma: int, tuning: float, device: str = "cpu"
+) -> np.ndarray:
     """`librosa.feature.chroma_cqt(norm=None)` with 36 bins an octave, float32 of shape (n_chroma, frames).
 
-    `tuning` in bins, as `estimate_tuning` gives it.
+    `tuning` in bins, as `estimate_tuning` gives it. `device` as torch names it: there the products are made.
     """
     n = n_frames(len(y), hop_length)
     filters = np.zeros((n, BINS_PER_OCTAVE), np.float32)
     for octave in _octaves(sr, hop_length, tuning):
         y = _downsampled(y, octave.downsample)
-        for place, sums, differences in _around_the_middle(y, octave.n, octave.hop_length, n):
-            response = np.empty((len(sums), BINS_PER_OCTAVE), np.complex64)
-            response.real, response.imag = sums @ octave.real, differences @ octave.imaginary
-            filters[place] += np.abs(response)
+        real, imaginary = put(octave.real, device), put(octave.imaginary, device)
+        for place, sums, differences in _around_the_middle(y, octave.n, octave.hop_length, n, device):
+            power = (sums @ real) ** 2 + (differences @ imaginary) ** 2
+            filters[place] += fetch(power**0.5)
     return _to_chroma(n_chroma) @ filters.T
 
 
@@ -79,8 +84,8 @@ def cens(chroma: np.ndarray) -> np.ndarray:
 
 
 def _around_the_middle(
-    y: np.ndarray, length: int, hop_length: int, n: int
-) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    y: np.ndarray, length: int, hop_length: int, n: int, device: str
+) -> Iterator[tuple[slice, "Array", "Array"]]:
     """Sums and differences of the samples after and before the filters' middle, some of `n` frames at a time.
 
     The middle lies at 512.5 of 1024. The filters repeat after their length: beyond the last sample of a
@@ -88,16 +93,16 @@ def _around_the_middle(
     """
     half = length // 2
     padded = np.pad(y, (half, half + 1))
-    after = sliding_window_view(padded, half)[half + 1 :: hop_length]
-    before = sliding_window_view(padded[::-1].copy(), half)[len(padded) - 1 - half :: -hop_length]
-    first = padded[::hop_length]
-    sums, differences = np.empty((2, FRAMES_AT_ONCE, half), y.dtype)
+    after = frames_of(put(padded[half + 1 :], device), half, hop_length)
+    last = len(padded) - 1 - half - (n - 1) * hop_length  # where the last frame begins, backwards
+    before = frames_of(put(padded[::-1].copy()[last:], device), half, hop_length)
+    first = put(padded[::hop_length].copy(), device)
+    xp = module_of(after)
     for place in chunks(n, FRAMES_AT_ONCE):
-        size, beyond = place.stop - place.start, first[place]
-        np.add(after[place], before[place], out=sums[:size])
-        np.subtract(after[place], before[place], out=differences[:size])
-        sums[:size, -1], differences[:size, -1] = beyond + before[place, -1], beyond - before[place, -1]
-        yield place, sums[:size], differences[:size]
+        beyond, mirrored = first[place], xp.flip(before[n - place.stop : n - place.start], (0,))
+        sums, differences = after[place] + mirrored, after[place] - mirrored
+        sums[:, -1], differences[:, -1] = beyond + mirrored[:, -1], beyond - mirrored[:, -1]
+        yield place, sums, differences
 
 
 def _downsampled(y: np.ndarray, factor: int) -> np.ndarray:

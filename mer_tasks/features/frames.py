@@ -32,16 +32,20 @@ class Frames:
     has formulas and sources.
     """
 
-    def __init__(self, y: np.ndarray, settings: Features) -> None:
-        """Compute nothing yet."""
+    def __init__(self, y: np.ndarray, settings: Features, device: str = "cpu") -> None:
+        """Compute nothing yet; then the transforms on `device`, which hold most of the work."""
         self.y = y
         self.settings = settings
+        self.device = device
 
     def first(self, n_samples: int) -> "Frames":
         """The frames of the first samples; for those of the paper, by what was heard beyond them too."""
         if n_samples >= len(self.y):
             return self
-        shorter, n = Frames(self.y[:n_samples], self.settings), n_frames(n_samples, self.settings.hop_length)
+        shorter, n = (
+            Frames(self.y[:n_samples], self.settings, self.device),
+            n_frames(n_samples, self.settings.hop_length),
+        )
         shared = {"magnitude", "mfcc", "centroid", "cens", "mel"}
         vars(shorter).update({name: getattr(self, name)[:, :n] for name in shared})
         return shorter
@@ -49,7 +53,7 @@ class Frames:
     @cached_property
     def magnitude(self) -> np.ndarray:
         """|STFT|, (1 + n_fft / 2, frames)."""
-        return magnitude_of(self.y, self.settings.n_fft, self.settings.hop_length)
+        return magnitude_of(self.y, self.settings.n_fft, self.settings.hop_length, self.device)
 
     @cached_property
     def power(self) -> np.ndarray:
@@ -143,7 +147,9 @@ class Frames:
         bins = tuning.estimate_tuning(
             self._magnitude_for_tuning, settings.sr, tuning.N_FFT, constant_q.BINS_PER_OCTAVE
         )
-        return constant_q.chroma(self.y, settings.sr, settings.hop_length, settings.n_chroma, bins)
+        return constant_q.chroma(
+            self.y, settings.sr, settings.hop_length, settings.n_chroma, bins, self.device
+        )
 
     @cached_property
     def cens(self) -> np.ndarray:
@@ -160,7 +166,7 @@ class Frames:
     def _magnitude_for_tuning(self) -> np.ndarray:
         if (self.settings.n_fft, self.settings.hop_length) == (tuning.N_FFT, tuning.HOP_LENGTH):
             return self.magnitude
-        return magnitude_of(self.y, tuning.N_FFT, tuning.HOP_LENGTH)
+        return magnitude_of(self.y, tuning.N_FFT, tuning.HOP_LENGTH, self.device)
 
 
 Blocks = Mapping[Block, np.ndarray]

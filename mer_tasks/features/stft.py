@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import get_window
+
+from mer_tasks.features.arrays import fetch, frames_of, module_of, put
 
 FRAMES_AT_ONCE = 64
 """Frames that are transformed together: few enough for them to stay in a core's cache."""
@@ -23,17 +23,19 @@ def chunks(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int) -> np.ndarray:
+def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int, device: str = "cpu") -> np.ndarray:
     """|STFT| with a Hann window of one channel `y`, shape (n,): float32 of shape (1 + n_fft / 2, frames).
 
     As librosa does, in double precision and then rounded: in single precision what is 70 dB below the
-    loudest would be noise of the transform. A frame's bins lie side by side in memory.
+    loudest would be noise of the transform. A frame's bins lie side by side in memory. `device` as torch
+    names it: there it is computed.
     """
-    frames = sliding_window_view(np.pad(y, n_fft // 2), n_fft)[::hop_length]
-    window = _hann(n_fft)
+    frames = frames_of(put(np.pad(y, n_fft // 2), device), n_fft, hop_length)
+    window, xp = put(_hann(n_fft), device), module_of(frames)
     magnitude = np.empty((len(frames), n_fft // 2 + 1), np.float32)
     for place in chunks(len(frames), FRAMES_AT_ONCE):
-        np.abs(scipy.fft.rfft(frames[place] * window, axis=1).astype(np.complex64), out=magnitude[place])
+        spectrum = xp.asarray(xp.fft.rfft(frames[place] * window), dtype=xp.complex64)
+        magnitude[place] = fetch(abs(spectrum))
     return magnitude.T
 
 

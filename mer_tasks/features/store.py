@@ -48,11 +48,11 @@ class FeatureStore:
     So a changed setting or a longer stack computes only what depends on it.
     """
 
-    def __init__(self, folder: Path, settings: Features) -> None:
+    def __init__(self, folder: Path, settings: Features, device: str = "cpu") -> None:
         """Open the parts of the store in `folder` that belong to `settings`; nothing is written yet."""
         self._parts: tuple[Part, ...] = (*settings.stack, "summary")
         self._folders = {part: folder / f"{part}-{_key(part, settings)}" for part in self._parts}
-        self._settings = settings
+        self._settings, self._device = settings, device
 
     def path(self, sha256: str, part: Part) -> Path:
         """Where a part of the features of the clip with these bytes lies."""
@@ -94,7 +94,7 @@ class FeatureStore:
             return None
 
     def _compute(self, parts: tuple[Part, ...], y: np.ndarray) -> dict[Part, Arrays]:
-        frames, heard = clip_frames(y, self._settings)
+        frames, heard = clip_frames(y, self._settings, self._device)
         blocks = blocks_of(frames, tuple(part for part in parts if part != "summary"))
         computed: dict[Part, Arrays] = {name: {"rows": rows} for name, rows in blocks.items()}
         if "summary" in parts:

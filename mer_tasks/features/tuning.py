@@ -31,12 +31,10 @@ def _peaks(spectrum: np.ndarray, sr: int, n_fft: int) -> tuple[np.ndarray, np.nd
     """Frequencies in Hz and heights of the peaks of all frames, shape (frames, bins)."""
     low, high = np.searchsorted(librosa.fft_frequencies(sr=sr, n_fft=n_fft), [LOWEST_HZ, HIGHEST_HZ])
     band = np.ascontiguousarray(spectrum[:, low - 1 : high + 1])  # with a neighbour on each side
-    middle = band[:, 1:-1]
+    rises = band[:, 1:] > band[:, :-1]
     is_peak = np.zeros(band.shape, bool)
-    inner = is_peak[:, 1:-1]
-    np.greater(middle, band[:, :-2], out=inner)
-    inner &= middle >= band[:, 2:]
-    inner &= middle > QUIETEST * spectrum.max(axis=1, keepdims=True)
+    np.greater(rises[:, :-1], rises[:, 1:], out=is_peak[:, 1:-1])  # it rises and then does not
+    is_peak &= band > QUIETEST * spectrum.max(axis=1, keepdims=True)
     peaks, values = np.flatnonzero(is_peak), band.ravel()
     shift, height = _parabola(values[peaks - 1], values[peaks], values[peaks + 1])
     bins = peaks % band.shape[1] + (low - 1)

@@ -10,8 +10,9 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from mer_tasks import settings
+from mer_tasks.device import torch_device
 from mer_tasks.domain import MOODS, InputError
-from mer_tasks.models.torch_classifier import torch_classifier, torch_device
+from mer_tasks.models.torch_classifier import torch_classifier
 from mer_tasks.models.torchvision_loader import torchvision_models
 
 N_EMBEDDING = 512

@@ -11,7 +11,8 @@ from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.device import torch_device
+from mer_tasks.domain import MOODS
 from mer_tasks.settings import TorchTraining
 
 
@@ -24,14 +25,6 @@ class BestEpoch(Callback):
 
     def on_train_end(self, net: NeuralNetClassifier, **_: Any) -> None:
         net.module_.load_state_dict(self.weights)
-
-
-def torch_device(device: str) -> str:
-    """`device`, with `auto` resolved to the GPU where there is one."""
-    has_gpu = torch.cuda.is_available()
-    if device == "cuda" and not has_gpu:
-        raise InputError("MER_DEVICE: cuda, but torch finds no GPU here; set it to auto or cpu")
-    return ("cuda" if has_gpu else "cpu") if device == "auto" else device
 
 
 @contextmanager

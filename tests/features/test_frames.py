@@ -8,6 +8,7 @@ from typing import get_args
 import librosa
 import numpy as np
 import pytest
+import torch
 
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.domain import InputError
@@ -17,6 +18,9 @@ from mer_tasks.features.stft import magnitude_of, n_frames
 from mer_tasks.settings import Block, Features, Params
 
 REAL = os.environ.get("MER_REAL_DATA")
+DEVICES = ["cpu:0", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+"""Where torch computes; the first is its CPU, which NumPy otherwise does without it."""
+
 needs_real_clips = pytest.mark.skipif(REAL is None, reason="MER_REAL_DATA is not set")
 
 
@@ -153,7 +157,7 @@ def test_first_frames(params: Params) -> None:
 def test_nothing_is_computed_before_it_is_asked_for(params: Params) -> None:
     frames = Frames(chord_in_noise(22050), params.features)
     blocks_of(frames, ("centroid",))
-    assert set(vars(frames)) == {"y", "settings", "magnitude", "centroid"}
+    assert set(vars(frames)) == {"y", "settings", "device", "magnitude", "centroid"}
 
 
 def test_filters_are_built_once_for_a_tuning(params: Params) -> None:
@@ -162,3 +166,13 @@ def test_filters_are_built_once_for_a_tuning(params: Params) -> None:
     before = constant_q._filters.cache_info().misses
     _ = Frames(y, params.features).cens
     assert constant_q._filters.cache_info().misses == before
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("sr", [22050, 44100])
+def test_a_device_gives_the_same_numbers(device: str, sr: int, params: Params) -> None:
+    settings = params.features.model_copy(update={"sr": sr})
+    here = blocks_of(Frames(chord_in_noise(sr), settings), settings.stack)
+    there = blocks_of(Frames(chord_in_noise(sr), settings, device), settings.stack)
+    for name, rows in here.items():
+        np.testing.assert_allclose(there[name], rows, rtol=1e-5, atol=1e-5 * np.abs(rows).max(), err_msg=name)
