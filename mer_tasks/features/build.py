@@ -74,10 +74,11 @@ def _clip_rows(
     clips: list[Path], store: FeatureStore, settings: Features, n_workers: int
 ) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
-    if not all(store.holds(clip.stem) for clip in clips):
+    n_missing = sum(not store.holds(clip.stem) for clip in clips)
+    if n_missing:
         summary_names(settings)  # compiles librosa once, here: processes that do it together spoil its cache
     with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
-        parallel = Parallel(n_jobs=n_workers, return_as="generator")
+        parallel = Parallel(n_jobs=min(n_workers, n_missing) or 1, return_as="generator")
         rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
     return progress(rows, len(clips), "features", "clip")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mer_tasks.audio.decode import AudioError, decode, mono
 from mer_tasks.features.image import song_image
@@ -27,14 +26,11 @@ class ClipRow(NamedTuple):
 
 def clip_row(clip: Path, store: FeatureStore, settings: Features) -> ClipRow:
     """The row of a clip, whose file is named by its SHA-256: from `store`, or computed and kept there."""
-    with threadpool_limits(1):  # a process a core is enough; and the same sums in the same order
-        try:
-            features, computed = store.features(
-                clip.stem, lambda: mono(decode(_clip_bytes(clip)), settings.sr)
-            )
-        except AudioError as error:
-            return ClipRow(reason=str(error))
-        return ClipRow(song_image(features.blocks, settings), features.summary, bool(computed))
+    try:
+        features, computed = store.features(clip.stem, lambda: mono(decode(_clip_bytes(clip)), settings.sr))
+    except AudioError as error:
+        return ClipRow(reason=str(error))
+    return ClipRow(song_image(features.blocks, settings), features.summary, bool(computed))
 
 
 def end_with(parent: int) -> None:

@@ -4,11 +4,13 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from mer_tasks.features.clip import ClipFeatures, clip_frames
 from mer_tasks.features.frames import blocks_of
@@ -94,13 +96,20 @@ class FeatureStore:
             return None
 
     def _compute(self, parts: tuple[Part, ...], y: np.ndarray) -> dict[Part, Arrays]:
-        frames, heard = clip_frames(y, self._settings, self._device)
-        blocks = blocks_of(frames, tuple(part for part in parts if part != "summary"))
+        with _threads().limit(limits=1):  # a process a core is enough; and the same sums in the same order
+            frames, heard = clip_frames(y, self._settings, self._device)
+            blocks = blocks_of(frames, tuple(part for part in parts if part != "summary"))
+            row = song_summary(heard) if "summary" in parts else {}
         computed: dict[Part, Arrays] = {name: {"rows": rows} for name, rows in blocks.items()}
-        if "summary" in parts:
-            row = song_summary(heard)
+        if row:
             computed["summary"] = {"names": np.array(list(row)), "values": np.array(list(row.values()))}
         return computed
+
+
+@lru_cache
+def _threads() -> ThreadpoolController:
+    """The thread pools of the libraries that compute; looking for them takes milliseconds."""
+    return ThreadpoolController()
 
 
 def _key(part: Part, settings: Features) -> str:
