@@ -63,8 +63,11 @@ def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: Features) -> 
     shown = librosa.power_to_db(rows, ref=np.max) if name == "mel" else rows
     extent = (0.0, seconds, -0.5, len(rows) - 0.5)
     picture = ax.imshow(shown, aspect="auto", origin="lower", interpolation="nearest", extent=extent)
+    if name == "mfcc":  # the lowest, level and tilt, would leave the others without colour
+        most = np.percentile(np.abs(rows[1:]), 98)
+        picture.set(clim=(-most, most), cmap="RdBu_r")
     unit = "dB below the loudest" if name == "mel" else None
-    ax.figure.colorbar(picture, ax=ax, pad=0.01, label=unit)
+    ax.figure.colorbar(picture, ax=ax, pad=0.01, label=unit, extend="both" if name == "mfcc" else "neither")
     _label_rows(ax, name, len(rows), settings)
 
 
