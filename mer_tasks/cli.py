@@ -5,6 +5,7 @@ Heavy libraries are imported by the commands that need them, so that `--help` an
 
 import json
 import logging
+import os
 import sys
 from dataclasses import asdict
 from datetime import date
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mer_tasks import layout
-from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, InputError
+from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, AwayError, InputError
 from mer_tasks.settings import load_machine, load_params
 
 if TYPE_CHECKING:
@@ -42,13 +43,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text
 
 
 def main() -> None:
-    """Run `mer`; a mistake in the input is one line on standard error and exit code 2."""
+    """Run `mer`; a mistake in the input is one line on standard error and exit code 2.
+
+    What is away for now is one line as well, and exit code 75 (EX_TEMPFAIL of sysexits.h).
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except InputError as error:
         print(f"mer: {error}", file=sys.stderr)
         sys.exit(2)
+    except AwayError as error:
+        print(f"mer: {error}", file=sys.stderr)
+        sys.exit(os.EX_TEMPFAIL)
 
 
 @app.command()

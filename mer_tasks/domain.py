@@ -11,6 +11,10 @@ class InputError(Exception):
     """Something a person gave is wrong. The message is one line: the input, the rule, the remedy."""
 
 
+class AwayError(Exception):
+    """What the work needs cannot be reached now; later it may be. The message is one line, as an InputError's."""
+
+
 class Mood(StrEnum):
     """The four moods: the quadrants of Russell's valence-arousal plane (1980)."""
 

@@ -209,6 +209,21 @@ def test_bad_input_is_told_from_other_failures_in_mers_own_words(project: Path, 
         reproduce(workspace, "broken", machine)
 
 
+@pytest.mark.parametrize(
+    "away",
+    [{"MER_DATABASE_URL": "postgresql://127.0.0.1:9/mer"}, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}],
+    ids=["database", "MLflow"],
+)
+def test_what_is_away_is_no_bad_input(
+    project: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, away: dict[str, str]
+) -> None:
+    for name, value in away.items():
+        monkeypatch.setenv(name, value)
+    command = ["mer", "snapshot"] if "MER_DATABASE_URL" in away else ["mer", "predict", "song.mp3"]
+    with pytest.raises(CommandError, match=r"^mer: [^\n]* \(mer [^\n]* exited with 75\)$"):
+        run(command, project, machine)
+
+
 def test_the_mer_of_this_environment_runs_with_the_machines_home(
     project: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
-from mer_tasks.domain import InputError
+from mer_tasks.domain import AwayError, InputError
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class Catalog:
         """Open the catalog at an SQLAlchemy URL, creating it or bringing it up to this version.
 
         Raises:
-            InputError: no such kind of database, unreachable, or of a version that this code does not know.
+            InputError: no such kind of database, or it refuses us, or is of a version that this code does not know.
+            AwayError: no database answers there now.
         """
         address = _address(url)
         name = f"catalog {address.set(query={}).render_as_string(hide_password=True)}"
@@ -72,7 +73,10 @@ class Catalog:
             catalog = cls(_engine(address))
             catalog._migrate(name)
         except (SQLAlchemyError, OSError) as error:
-            raise InputError(f"{name}: {_first_words(error)}; check MER_DATABASE_URL or MER_HOME") from error
+            told = f"{name}: {_first_words(error)}"
+            if address.get_backend_name() == "postgresql" and _is_away(error):
+                raise AwayError(f"{told}; start it or try again later, or check MER_DATABASE_URL") from error
+            raise InputError(f"{told}; check MER_DATABASE_URL or MER_HOME") from error
         return catalog
 
     @contextmanager
@@ -152,6 +156,12 @@ def _engine(address: URL) -> Engine:
     if kind == "sqlite":
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
     return engine
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether nobody answers, or only that it starts or stops; who is refused is told why, after FATAL."""
+    told = _first_words(error)
+    return isinstance(error, OperationalError) and ("FATAL" not in told or "the database system is" in told)
 
 
 def _first_words(error: Exception) -> str:

@@ -10,7 +10,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.domain import InputError
+from mer_tasks.domain import AwayError, InputError
 from mer_tasks.settings import Machine
 
 
@@ -18,7 +18,8 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
     """Point MLflow at its server, or at SQLite under `machine.home`, and choose the experiment.
 
     Raises:
-        InputError: the server does not answer.
+        InputError: what answers is no MLflow server, or the address is none.
+        AwayError: nothing answers there now.
     """
     uri = machine.mlflow_uri
     _quieten()
@@ -54,7 +55,8 @@ def _check_server(uri: str) -> None:
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
-        raise InputError(
+        kind = AwayError if isinstance(error, httpx.NetworkError | httpx.TimeoutException) else InputError
+        raise kind(
             f"MLFLOW_TRACKING_URI: no MLflow server answers at {httpx.URL(uri).copy_with(userinfo=b'')}"
             f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
         ) from error

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
 from mer_tasks.catalog.queue import Terms, claim_songs, tidy_queue
 from mer_tasks.catalog.schema import metadata, tracks
-from mer_tasks.domain import InputError
+from mer_tasks.domain import AwayError, InputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -94,7 +94,7 @@ def test_a_newer_catalog_is_refused_and_left_alone(catalog: Catalog, catalog_url
     ],
 )
 def test_an_unusable_address_is_one_line_without_the_password(url: str, message: str) -> None:
-    with pytest.raises(InputError, match=f"^{message}") as caught:
+    with pytest.raises((InputError, AwayError), match=f"^{message}") as caught:
         Catalog.open(url)
     assert "\n" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
@@ -184,3 +184,12 @@ def test_the_revision_changes_with_every_observation_and_with_the_catalog(
         connection.execute(insert(metadata.tables["clips"]), row)
     assert revisions[0] == revisions[1]
     assert len({*revisions, other.revision()}) == 4
+
+
+def test_a_server_that_does_not_answer_is_away_and_one_that_refuses_is_not(
+    postgres: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AwayError, match=r"start it or try again later"):
+        Catalog.open(f"postgresql://mer@/postgres?host={tmp_path}")
+    with pytest.raises(InputError, match=r"no_such_database.* does not exist; check MER_DATABASE_URL"):
+        Catalog.open(postgres.replace("/postgres?", "/no_such_database?"))
