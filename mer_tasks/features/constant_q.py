@@ -33,6 +33,9 @@ STEPS = (0.4, 0.2, 0.1, 0.05)
 
 SMOOTH_FRAMES = 41
 
+TURN = 32
+"""Samples between two exponentials that are computed anew."""
+
 FRAMES_AT_ONCE = 256
 """Frames that are multiplied together: enough to be worth a call, few enough for a core's cache."""
 
@@ -177,11 +180,20 @@ def _wavelets(frequency: np.ndarray, length: np.ndarray, n_fft: int) -> np.ndarr
     before = (n_fft - size) // 2
     start, end = int(before.min()), int((before + size).max())
     place = np.arange(start, end) - before
-    window = np.where((place >= 0) & (place < size), 1 - np.cos(2 * np.pi * place / size), 0.0)
+    cosine = _turning(1 / size, start - before, end - start).real
+    window = np.where((place >= 0) & (place < size), 1 - cosine, 0.0)
     window /= window.sum(axis=1, keepdims=True)
     wavelets = np.zeros((len(frequency), n_fft), np.complex128)
-    wavelets[:, start:end] = window * np.exp(2j * np.pi * frequency * (place + first))
+    wavelets[:, start:end] = window * _turning(frequency, start - before + first, end - start)
     return wavelets
+
+
+def _turning(frequency: np.ndarray, start: np.ndarray, n: int) -> np.ndarray:
+    """exp(2πi f t) at `n` times t from `start` on, made of few exponentials, which take long, and products."""
+    coarse = start + TURN * np.arange(-(-n // TURN))
+    slow = np.exp(2j * np.pi * frequency * coarse)[:, :, None]
+    fast = np.exp(2j * np.pi * frequency * np.arange(TURN))[:, None]
+    return (slow * fast).reshape(len(frequency), -1)[:, :n]
 
 
 def _sparse(spectra: np.ndarray) -> np.ndarray:
