@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -110,6 +119,13 @@ class Quality(Section):
     max_left_out_share: Share
 
 
+CONSTANT_Q_BINS = 36
+"""Bins an octave of the constant-Q transform; each pitch class is the sum of as many of them."""
+
+TONNETZ_CHROMA = 12
+"""The circles of fifths and thirds are made of semitones."""
+
+
 class Features(Section):
     """How audio becomes numbers; the names are librosa's."""
 
@@ -122,6 +138,29 @@ class Features(Section):
     stack: Annotated[tuple[Block, ...], Field(min_length=1)]
     mel: Literal["db", "power"]
     scale: Literal["block", "row", "none"]
+
+    @field_validator("n_chroma")
+    @classmethod
+    def _divides_an_octave(cls, n_chroma: int) -> int:
+        if CONSTANT_Q_BINS % n_chroma:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{n} does not divide the {bins} bins of an octave; write 12, or one of 1, 2, 3, 4, 6, 9, 18, 36",
+                {"n": n_chroma, "bins": CONSTANT_Q_BINS},
+            )
+        return n_chroma
+
+    @field_validator("stack")
+    @classmethod
+    def _tonnetz_has_semitones(cls, stack: tuple[Block, ...], others: ValidationInfo) -> tuple[Block, ...]:
+        n_chroma = others.data.get("n_chroma", TONNETZ_CHROMA)  # absent when it broke a rule itself
+        if "tonnetz" in stack and n_chroma != TONNETZ_CHROMA:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "tonnetz needs {semitones} pitch classes; take it out, or write features.n_chroma: {semitones}, not {n}",
+                {"semitones": TONNETZ_CHROMA, "n": n_chroma},
+            )
+        return stack
 
 
 class Evaluation(Section):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.domain import InputError
-from mer_tasks.settings import load_machine, load_params
+from mer_tasks.features.constant_q import BINS_PER_OCTAVE
+from mer_tasks.settings import CONSTANT_Q_BINS, load_machine, load_params
 
 PARAMS = Path("params.yaml")
 
@@ -33,6 +34,8 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         ("promotion:", "promotions:", r"promotions: unknown key; did you mean promotion\?"),
         ("folds: 5", "folds: 1", r"evaluation\.folds: .*greater than or equal to 2.*not 1"),
         ("mel: db", "mel: loud", r"features\.mel: .*'db' or 'power'.*not 'loud'"),
+        ("n_chroma: 12", "n_chroma: 24", r"features\.n_chroma: 24 does not divide the 36 bins .*; write 12"),
+        ("n_chroma: 12", "n_chroma: 0", r"features\.n_chroma: .*greater than 0, not 0"),
         ("sr: 22050", "sr: [", r"not YAML"),
         ("  C: 0.1", "  #", r"logistic_regression\.C: missing; add it"),
         ("as_of: latest", "as_of: sometimes", r"snapshot\.as_of"),
@@ -43,6 +46,22 @@ def test_a_mistake_in_params_is_one_line(tmp_path: Path, old: str, new: str, mes
     with pytest.raises(InputError, match=message) as caught:
         load_params(changed(tmp_path, old, new))
     assert "\n" not in str(caught.value)
+
+
+def test_tonnetz_has_twelve_pitch_classes(tmp_path: Path) -> None:
+    path = changed(tmp_path, "stack: [mfcc,", "stack: [tonnetz,")
+    assert load_params(path).features.stack[0] == "tonnetz"
+    path.write_text(path.read_text().replace("n_chroma: 12", "n_chroma: 6"))
+    message = r"features\.stack: tonnetz needs 12 pitch classes; .* write features\.n_chroma: 12, not 6$"
+    with pytest.raises(InputError, match=message):
+        load_params(path)
+
+
+@pytest.mark.parametrize("n_chroma", [1, 2, 3, 4, 6, 9, 12, 18, 36])
+def test_pitch_classes_that_divide_an_octave(tmp_path: Path, n_chroma: int) -> None:
+    path = changed(tmp_path, "n_chroma: 12", f"n_chroma: {n_chroma}")
+    assert load_params(path).features.n_chroma == n_chroma
+    assert CONSTANT_Q_BINS == BINS_PER_OCTAVE
 
 
 def test_no_params_at_all_says_where_to_run(tmp_path: Path) -> None:
