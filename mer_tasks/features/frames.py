@@ -1,24 +1,33 @@
 """What a clip sounds like in each frame, as librosa gives it; what several features share is computed once.
 
 The features of the paper's image are our own code, because librosa builds their filters and transforms
-anew at each call; the others are librosa's functions on the shared transform.
+anew at each call, and so are those that librosa computes by large arrays; the others are librosa's
+functions on the shared transform.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 
 import librosa
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import get_window
 
 from mer_tasks.features import constant_q, tuning
-from mer_tasks.features.stft import magnitude_of, n_frames
+from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, magnitude_of, n_frames
 from mer_tasks.settings import Block, Features
 
 N_CONTRAST = 7
 N_TONNETZ = 6
 TEMPOGRAM_LAGS = 384
 """How many lags of the onset strength librosa compares, about 9 s at its own settings."""
+
+ROLLOFF_SHARE = 0.85
+"""How much of the magnitude lies below the rolloff."""
+
+HAS_NO_SIGN = 1e-10
+"""A sample nearer to 0 counts as positive, as in librosa."""
 
 MEL_GROUP = 16
 """Mel bands that are summed together: neighbours share bins, and most bins are in none of them."""
@@ -87,15 +96,23 @@ class Frames:
 
     @cached_property
     def bandwidth(self) -> np.ndarray:
-        """Standard deviation of frequency around the centroid, in Hz, (1, frames)."""
-        return librosa.feature.spectral_bandwidth(
-            S=self.magnitude, sr=self.settings.sr, centroid=self.centroid
-        )
+        """Standard deviation of frequency around the centroid, in Hz, (1, frames); 0 in silence."""
+        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft)
+        powers = hz[:, None] ** np.arange(3)  # in double precision: a tone's variance is a small difference
+        moments = _in_chunks(self.magnitude.T, lambda rows: rows.astype(np.float64) @ powers)
+        _, mean, square = moments.T / np.maximum(moments[:, 0], np.finfo(np.float32).tiny)
+        return np.sqrt(np.maximum(square - mean**2, 0))[None]
 
     @cached_property
     def rolloff(self) -> np.ndarray:
         """The frequency below which lies 85 % of the magnitude, in Hz, (1, frames)."""
-        return librosa.feature.spectral_rolloff(S=self.magnitude, sr=self.settings.sr)
+
+        def first_bins(rows: np.ndarray) -> np.ndarray:
+            below = np.cumsum(rows, axis=1)
+            return np.argmax(below >= ROLLOFF_SHARE * below[:, -1:], axis=1)
+
+        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft)
+        return hz[_in_chunks(self.magnitude.T, first_bins)][None]
 
     @cached_property
     def contrast(self) -> np.ndarray:
@@ -111,7 +128,9 @@ class Frames:
     def zero_crossing_rate(self) -> np.ndarray:
         """The share of samples at which the sign changes, (1, frames)."""
         length, hop_length = self.settings.n_fft, self.settings.hop_length
-        return librosa.feature.zero_crossing_rate(self.y, frame_length=length, hop_length=hop_length)
+        negative = np.pad(self.y, length // 2, mode="edge") < -HAS_NO_SIGN
+        changes = np.r_[0, np.cumsum(negative[1:] != negative[:-1])]
+        return (changes[length - 1 :: hop_length] - changes[: 1 - length : hop_length])[None] / length
 
     @cached_property
     def rms(self) -> np.ndarray:
@@ -128,10 +147,15 @@ class Frames:
     @cached_property
     def tempogram(self) -> np.ndarray:
         """Autocorrelation of the onset strength around each frame, at most 1, (384, frames)."""
-        sr, hop_length = self.settings.sr, self.settings.hop_length
-        return librosa.feature.tempogram(
-            onset_envelope=self.onset_strength, sr=sr, hop_length=hop_length, win_length=TEMPOGRAM_LAGS
-        )
+        n, lags, window = len(self.onset_strength), TEMPOGRAM_LAGS, get_window("hann", TEMPOGRAM_LAGS)
+        padded = np.pad(self.onset_strength, lags // 2, mode="linear_ramp", end_values=0)
+
+        def autocorrelation(rows: np.ndarray) -> np.ndarray:
+            spectra = scipy.fft.rfft(rows * window, 2 * lags, axis=1)
+            return scipy.fft.irfft(spectra.real**2 + spectra.imag**2, 2 * lags, axis=1)[:, :lags]
+
+        correlated = _in_chunks(sliding_window_view(padded, lags)[:n], autocorrelation)
+        return librosa.util.normalize(correlated, axis=1).T
 
     @cached_property
     def chroma(self) -> np.ndarray:
@@ -176,6 +200,11 @@ Blocks = Mapping[Block, np.ndarray]
 def blocks_of(frames: Frames, names: tuple[Block, ...]) -> dict[Block, np.ndarray]:
     """The features of these names, and no others, computed."""
     return {name: np.ascontiguousarray(getattr(frames, name), np.float32) for name in names}
+
+
+def _in_chunks(rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `function` makes of the rows, few at a time, so that they stay in a core's cache."""
+    return np.concatenate([function(rows[place]) for place in chunks(len(rows), FRAMES_AT_ONCE)])
 
 
 def block_height(name: Block, settings: Features) -> int:

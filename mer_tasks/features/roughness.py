@@ -26,7 +26,8 @@ def roughness_of(magnitude: np.ndarray, hz: np.ndarray) -> np.ndarray:
     middle = frames[:, 1:-1]
     is_partial = (middle > SOFTEST) & (middle > frames[:, :-2]) & (middle >= frames[:, 2:])
     partials = np.where(is_partial, middle, 0.0)
-    strongest = np.argpartition(partials, -N_PARTIALS, axis=1)[:, -N_PARTIALS:]
+    # Of -partials, as zeros, which are most, make it slow where they come first.
+    strongest = np.argpartition(-partials, N_PARTIALS, axis=1)[:, :N_PARTIALS]
     amplitudes, pitches = np.take_along_axis(partials, strongest, axis=1), hz[1:-1][strongest]
     return _beating(
         amplitudes[:, PAIRS[0]], amplitudes[:, PAIRS[1]], pitches[:, PAIRS[0]], pitches[:, PAIRS[1]]

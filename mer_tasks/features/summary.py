@@ -1,13 +1,12 @@
 """A clip as one row of statistics over its frames, for models that read tables."""
 
-import warnings
 from itertools import pairwise
 
 import librosa
 import numpy as np
-import pyloudnorm
 
 from mer_tasks.features.frames import Frames
+from mer_tasks.features.loudness import programme_loudness
 from mer_tasks.features.roughness import roughness_of
 from mer_tasks.settings import Features
 
@@ -19,12 +18,6 @@ MODULATION_HZ = (0.1, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 22.0)
 
 PERIODS_S = tuple(0.2 * 2 ** (half_octave / 2) for half_octave in range(12))
 """Edges of the half octaves of periods, 0.2 to 9 s, that the tempogram is averaged over."""
-
-QUIETEST_LUFS = -70.0
-"""The absolute gate of EBU R 128: what is quieter counts as silence."""
-
-SHORTEST_RANGE_S = 4.0
-"""A loudness range takes blocks of 3 s; a shorter clip is padded."""
 
 STEADY_S = (0.02, 0.25, 1.0, 2.0)
 """After how long harmony is compared with itself."""
@@ -160,10 +153,12 @@ def _whole(frames: Frames, chroma: np.ndarray) -> Row:
     settings = frames.settings
     hz = librosa.fft_frequencies(sr=settings.sr, n_fft=settings.n_fft)
     rough = roughness_of(frames.magnitude, hz)
+    lufs, range_lu = programme_loudness(frames.y, settings.sr)
     return {
         **_pulse(frames),
         **_tonality(chroma.mean(axis=1)),
-        **_programme_loudness(frames.y, settings.sr),
+        "loudness_lufs": lufs,
+        "loudness_range_lu": range_lu,
         "roughness_mean": rough.mean(),
         "roughness_std": rough.std(),
     }
@@ -190,16 +185,6 @@ def _tonality(chroma: np.ndarray) -> Row:
         "key_fifths_sin": np.sin(angle),
         "key_is_major": float(major[tonic] > minor[tonic]),
     }
-
-
-def _programme_loudness(y: np.ndarray, sr: int) -> Row:
-    """Integrated loudness in LUFS, at least -70, and loudness range in LU (EBU R 128, Tech 3342)."""
-    meter = pyloudnorm.Meter(sr)
-    padded = np.pad(y.astype(np.float64), (0, max(0, round(SHORTEST_RANGE_S * sr) - len(y))))
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # silence has no mean of loud blocks
-        lufs, range_lu = meter.integrated_loudness(padded), meter.loudness_range(padded)
-    return {"loudness_lufs": max(lufs, QUIETEST_LUFS), "loudness_range_lu": np.nan_to_num(range_lu)}
 
 
 def _key(chroma: np.ndarray) -> Row:
