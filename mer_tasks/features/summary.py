@@ -5,9 +5,11 @@ from itertools import pairwise
 import librosa
 import numpy as np
 
+from mer_tasks.features.beat import beat_statistics
 from mer_tasks.features.frames import Frames
 from mer_tasks.features.loudness import programme_loudness
 from mer_tasks.features.roughness import roughness_of
+from mer_tasks.features.texture import flux_and_level, texture
 from mer_tasks.settings import Features
 
 N_BANDS = 16
@@ -28,7 +30,12 @@ MINOR_KEY = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3
 
 MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 
+TEXTURE_MFCC = 5
+"""The MFCC whose texture is described."""
+
 Row = dict[str, float]
+Rows = dict[str, np.ndarray]
+"""Frame features of shape (frames,) by name."""
 
 
 def song_summary(frames: Frames) -> Row:
@@ -37,21 +44,24 @@ def song_summary(frames: Frames) -> Row:
     Timbre, spectral shape, loudness, its modulation band by band, rhythm and harmony, as
     docs/features.md explains them.
     """
-    settings = frames.settings
+    settings, shape = frames.settings, _shape(frames)
+    frame_rate = settings.sr / settings.hop_length
     parts = np.array_split(frames.mel_db, min(N_BANDS, settings.n_mels))
     bands = np.array([part.mean(axis=0) for part in parts], dtype=np.float64)
     chroma = librosa.feature.chroma_stft(S=frames.power, sr=settings.sr, tuning=0.0)
     row = {
         **_timbre(frames),
         **_contrast(frames),
-        **_shape(frames),
+        **_means_and_stds(shape),
         **_loudness(frames),
         **_bands(bands),
-        **_modulation(bands, settings.sr / settings.hop_length),
+        **_modulation(bands, frame_rate),
         **_rhythm(frames),
         **_mean_and_std("cens", frames.cens),
         **_harmony(chroma, settings),
         **_whole(frames, chroma),
+        **_texture(frames, shape, frame_rate),
+        **beat_statistics(frames.tempogram, frame_rate),
     }
     return {name: float(value) for name, value in row.items()}
 
@@ -68,7 +78,7 @@ def _contrast(frames: Frames) -> Row:
     )
 
 
-def _shape(frames: Frames) -> Row:
+def _shape(frames: Frames) -> Rows:
     """Where a frame's energy lies and how noisy it is; logarithms, so that ratios count alike."""
     rows = {
         "centroid": (frames.centroid, 20.0),
@@ -77,9 +87,20 @@ def _shape(frames: Frames) -> Row:
         "flatness": (frames.flatness, 1e-6),
         "zero_crossing": (frames.zero_crossing_rate, 1e-3),
     }
-    logs = {name: np.log(np.maximum(values, lowest)) for name, (values, lowest) in rows.items()}
-    means = {f"{name}_log_mean": values.mean() for name, values in logs.items()}
-    return means | {f"{name}_log_std": values.std() for name, values in logs.items()}
+    return {f"{name}_log": np.log(np.maximum(values[0], lowest)) for name, (values, lowest) in rows.items()}
+
+
+def _means_and_stds(rows: Rows) -> Row:
+    means = {f"{name}_mean": values.mean() for name, values in rows.items()}
+    return means | {f"{name}_std": values.std() for name, values in rows.items()}
+
+
+def _texture(frames: Frames, shape: Rows, frame_rate: float) -> Row:
+    """How timbre moves within a second."""
+    flux, level = flux_and_level(frames.magnitude)
+    rows = {name: shape[name] for name in ("centroid_log", "rolloff_log", "zero_crossing_log")}
+    rows |= {"flux": flux} | {f"mfcc_{i}": row for i, row in enumerate(frames.mfcc[:TEXTURE_MFCC])}
+    return {"texture_flux_mean": flux.mean(), **texture(rows, level, frame_rate)}
 
 
 def _loudness(frames: Frames) -> Row:
