@@ -273,6 +273,23 @@ def show(
 
 
 @app.command()
+def local(as_json: AsJson = False) -> None:
+    """How far the local stand-ins (local_energy …) follow Spotify's own features, where a song has both.
+
+    A line a feature: songs, Pearson's r, Spearman's rho; and a picture, metrics/plots/local.png.
+
+    Example:  [bold]mer local[/bold]
+    """
+    from mer_tasks.features.agreement import HEADER, compare_with_spotify
+
+    found = compare_with_spotify(layout.FEATURES, layout.LOCAL)
+    if not as_json:
+        print(HEADER)
+    for agreement in found:
+        print(json.dumps(asdict(agreement)) if as_json else agreement.line)
+
+
+@app.command()
 def train(model: Annotated[Model, typer.Argument(help="Which model.")]) -> None:
     """Train a model on each fold and score it on the songs that the fold leaves out.
 

@@ -10,4 +10,5 @@ PREDICTIONS = Path("data/predictions")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("metrics/plots")
+LOCAL = PLOTS / "local.png"
 COMPARISON = METRICS / "comparison.json"

@@ -18,7 +18,7 @@ from mer_tasks.features.summary import song_summary
 from mer_tasks.files import replacing
 from mer_tasks.settings import Block, Features
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when this package computes something else from the same clip and settings."""
 
 LIBRARIES = ("librosa", "numpy", "scipy", "soundfile", "soxr")

@@ -7,6 +7,7 @@ import numpy as np
 
 from mer_tasks.features.beat import beat_statistics
 from mer_tasks.features.frames import Frames
+from mer_tasks.features.local import local_features
 from mer_tasks.features.loudness import programme_loudness
 from mer_tasks.features.roughness import roughness_of
 from mer_tasks.features.texture import flux_and_level, texture
@@ -41,8 +42,8 @@ Rows = dict[str, np.ndarray]
 def song_summary(frames: Frames) -> Row:
     """Statistics over all frames by name; finite for every finite signal.
 
-    Timbre, spectral shape, loudness, its modulation band by band, rhythm and harmony, as
-    docs/features.md explains them.
+    Timbre, spectral shape, loudness, its modulation band by band, rhythm, harmony, texture and local
+    stand-ins for Spotify's features, as docs/features.md explains them.
     """
     settings, shape = frames.settings, _shape(frames)
     frame_rate = settings.sr / settings.hop_length
@@ -63,6 +64,7 @@ def song_summary(frames: Frames) -> Row:
         **_texture(frames, shape, frame_rate),
         **beat_statistics(frames.tempogram, frame_rate),
     }
+    row |= local_features(row)
     return {name: float(value) for name, value in row.items()}
 
 

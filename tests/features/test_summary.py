@@ -9,7 +9,14 @@ from mer_tasks.features.clip import describe, summary_names
 from mer_tasks.settings import Features, Params
 
 SR = 22050
-FOLLOW_THE_LEVEL = ("rms_db_mean", "rms_db_p", "mfcc_0_mean", "loudness_lufs")
+FOLLOW_THE_LEVEL = (
+    "rms_db_mean",
+    "rms_db_p",
+    "mfcc_0_mean",
+    "loudness_lufs",
+    "local_energy",
+    "local_loudness",
+)
 """What a change of volume may move; and the mean level of each mel band."""
 
 
