@@ -26,6 +26,9 @@ TEMPOGRAM_LAGS = 384
 ROLLOFF_SHARE = 0.85
 """How much of the magnitude lies below the rolloff."""
 
+QUIETEST_POWER = np.float32(1e-10)
+"""What a bin counts at least in the flatness, as in librosa."""
+
 HAS_NO_SIGN = 1e-10
 """A sample nearer to 0 counts as positive, as in librosa."""
 
@@ -122,7 +125,12 @@ class Frames:
     @cached_property
     def flatness(self) -> np.ndarray:
         """Geometric over arithmetic mean of the power, 0 a tone, 1 white noise, (1, frames)."""
-        return librosa.feature.spectral_flatness(S=self.magnitude)
+
+        def geometric_over_arithmetic(rows: np.ndarray) -> np.ndarray:
+            power = np.maximum(rows, QUIETEST_POWER)
+            return np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+
+        return _in_chunks(self.power.T, geometric_over_arithmetic)[None]
 
     @cached_property
     def zero_crossing_rate(self) -> np.ndarray:

@@ -23,7 +23,7 @@ def programme_loudness(y: np.ndarray, sr: int) -> tuple[float, float]:
     signal but mean squares of blocks, so steps of the same mean square do as well and are few. How the
     filters ring after the end does not count.
     """
-    padded = np.pad(y.astype(np.float64), (0, max(0, round(SHORTEST_S * sr) - len(y))))
+    padded = np.pad(y, (0, max(0, round(SHORTEST_S * sr) - len(y))))
     levels = _levels(_weighted(padded, sr), sr)
     meter = pyloudnorm.Meter(STEPS_HZ, filter_class="custom")  # without filters: they come before the steps
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
@@ -33,12 +33,12 @@ def programme_loudness(y: np.ndarray, sr: int) -> tuple[float, float]:
 
 
 def _weighted(y: np.ndarray, sr: int) -> np.ndarray:
-    """`y` as loud as it sounds at each frequency: the K-weighting of BS.1770."""
+    """`y` as loud as it sounds at each frequency, float64: the K-weighting of BS.1770."""
     filters = pyloudnorm.Meter(sr)._filters.values()  # the library shows its coefficients nowhere else
     return scipy.signal.sosfilt([[*stage.b, *stage.a] for stage in filters], y)
 
 
 def _levels(y: np.ndarray, sr: int) -> np.ndarray:
-    """The root mean square of each step, the last one filled up with silence."""
+    """The root mean square of each step, the last one filled up with silence; `y` becomes its square."""
     edges = np.arange(-(-len(y) * STEPS_HZ // sr)) * sr // STEPS_HZ
-    return np.sqrt(np.add.reduceat(y**2, edges) * STEPS_HZ / sr)
+    return np.sqrt(np.add.reduceat(np.square(y, out=y), edges) * STEPS_HZ / sr)

@@ -82,7 +82,7 @@ def test_blocks_of_a_real_clip_are_librosas(name: Block, params: Params) -> None
     assert_as_librosa(name, real_clip(0), params.features)
 
 
-@pytest.mark.parametrize("name", ["bandwidth", "rolloff", "zero_crossing_rate", "tempogram"])
+@pytest.mark.parametrize("name", ["bandwidth", "rolloff", "flatness", "zero_crossing_rate", "tempogram"])
 @pytest.mark.parametrize("hz", [0, 50, 4000, 10800])
 def test_a_pure_tone_and_silence_are_librosas(name: Block, hz: float, params: Params) -> None:
     t = np.arange(3 * 22050) / 22050
@@ -98,7 +98,7 @@ def test_a_pure_tone_and_silence_are_librosas(name: Block, hz: float, params: Pa
 def test_other_rates_and_hops_are_librosas(sr: int, n_fft: int, hop_length: int, params: Params) -> None:
     other = params.features.model_copy(update={"sr": sr, "n_fft": n_fft, "hop_length": hop_length})
     y = chord_in_noise(sr, tuning_cents=23)
-    for name in (*other.stack, "bandwidth", "rolloff", "zero_crossing_rate"):
+    for name in (*other.stack, "bandwidth", "rolloff", "flatness", "zero_crossing_rate"):
         assert_as_librosa(name, y, other)
     assert_chroma_as_librosa(y, other)
 
