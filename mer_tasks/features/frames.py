@@ -160,10 +160,10 @@ class Frames:
 
         def autocorrelation(rows: np.ndarray) -> np.ndarray:
             spectra = scipy.fft.rfft(rows * window, 2 * lags, axis=1)
-            return scipy.fft.irfft(spectra.real**2 + spectra.imag**2, 2 * lags, axis=1)[:, :lags]
+            found = scipy.fft.irfft(spectra.real**2 + spectra.imag**2, 2 * lags, axis=1)[:, :lags]
+            return found / np.maximum(found[:, :1], np.finfo(np.float64).tiny)
 
-        correlated = _in_chunks(sliding_window_view(padded, lags)[:n], autocorrelation)
-        return librosa.util.normalize(correlated, axis=1).T
+        return _in_chunks(sliding_window_view(padded, lags)[:n], autocorrelation).T
 
     @cached_property
     def chroma(self) -> np.ndarray:
