@@ -42,7 +42,7 @@ def compare_with_spotify(features: Path, png: Path) -> list[Agreement]:
     """Correlate the stand-ins with Spotify's features of the data set in `features`, and draw them into `png`.
 
     Raises:
-        InputError: there are no features, or too few songs with both.
+        InputError: there are no features, none of these, or too few songs with both.
     """
     songs = _songs_with_both(features)
     if len(songs) < FEWEST_SONGS:
@@ -61,7 +61,10 @@ def _songs_with_both(features: Path) -> pd.DataFrame:
     summary, spotify = (
         pd.DataFrame(one.values, index=pd.Index(one.track_ids), columns=pd.Index(one.names)) for one in tables
     )
-    return spotify.join(summary.filter(regex="^local_"), how="inner")
+    ours = [f"local_{name}" for name in COMPARED]
+    if not set(ours) <= set(summary.columns):
+        raise InputError(f"{features}: computed before there were local stand-ins; run mer features")
+    return spotify.join(summary[ours], how="inner")
 
 
 def _agreement(name: str, songs: pd.DataFrame) -> Agreement:

@@ -68,6 +68,12 @@ def test_too_few_songs_with_both(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "a.png").exists()
 
 
+def test_features_of_an_older_version(data: Path, tmp_path: Path) -> None:
+    pd.read_parquet(data / SUMMARY)[["rms_db_mean"]].to_parquet(data / SUMMARY)
+    with pytest.raises(InputError, match=r"features: computed before .*; run mer features$"):
+        compare_with_spotify(data, tmp_path / "a.png")
+
+
 def test_command(data: Path, tmp_path: Path) -> None:
     shown = mer(tmp_path, "local")
     assert (shown.returncode, shown.stderr) == (0, "")
