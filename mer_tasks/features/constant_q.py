@@ -68,8 +68,7 @@ def chroma(
         y = _downsampled(y, octave.downsample)
         real, imaginary = put(octave.real, device), put(octave.imaginary, device)
         for place, sums, differences in _around_the_middle(y, octave.n, octave.hop_length, n, device):
-            power = (sums @ real) ** 2 + (differences @ imaginary) ** 2
-            filters[place] += fetch(power**0.5)
+            filters[place] += fetch(abs(sums @ real + 1j * (differences @ imaginary)))
     return _to_chroma(n_chroma) @ filters.T
 
 

@@ -176,6 +176,11 @@ def test_filters_are_built_once_for_a_tuning(params: Params) -> None:
     assert constant_q._filters.cache_info().misses == before
 
 
+def test_what_resampling_leaves_in_silence_counts_as_in_librosa(params: Params) -> None:
+    """It dies away below 1e-20, where squares would be rounded to 0, and CENS normalises even that."""
+    assert_chroma_as_librosa(np.pad(chord_in_noise(22050), (0, 20 * 22050)), params.features)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sr", [22050, 44100])
 def test_a_device_gives_the_same_numbers(device: str, sr: int, params: Params) -> None:
