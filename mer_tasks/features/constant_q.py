@@ -111,10 +111,9 @@ def _downsampled(y: np.ndarray, factor: int) -> np.ndarray:
     """`y` at a fraction of its rate, with the same energy."""
     if factor == 1:
         return y
-    n = -(-len(y) // factor)
-    shorter = soxr.resample(y, factor, 1, quality="HQ")[:n]
+    shorter = soxr.resample(y, factor, 1, quality="HQ")
     shorter /= np.sqrt(1 / factor)  # rounded as librosa does: in silence the rest of it is all there is
-    return np.pad(shorter, (0, n - len(shorter)))
+    return librosa.util.fix_length(shorter, size=-(-len(y) // factor))
 
 
 @lru_cache
