@@ -23,6 +23,9 @@ from mer_tasks.features.table import IMAGE, LEFT_OUT, META, SONGS, SPOTIFY, SUMM
 from mer_tasks.progress import progress
 from mer_tasks.settings import Features
 
+WORTH_A_PROCESS = 24
+"""Clips to compute that take longer than a process takes to start, some seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeaturesReport:
@@ -78,7 +81,7 @@ def _clip_rows(
     if n_missing:
         summary_names(settings)  # compiles librosa once, here: processes that do it together spoil its cache
     with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
-        parallel = Parallel(n_jobs=min(n_workers, n_missing) or 1, return_as="generator")
+        parallel = Parallel(n_jobs=min(n_workers, n_missing // WORTH_A_PROCESS + 1), return_as="generator")
         rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
     return progress(rows, len(clips), "features", "clip")
 

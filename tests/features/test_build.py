@@ -27,6 +27,11 @@ MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"
 Build = Callable[..., FeaturesReport]
 
 
+@pytest.fixture(autouse=True)
+def _few_clips_are_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mer_tasks.features.build.WORTH_A_PROCESS", 1)
+
+
 @pytest.fixture
 def settings(params: Params) -> Features:
     """The real settings with fewer and smaller frames."""
@@ -181,12 +186,13 @@ def test_kill_leaves_no_process_and_no_harm(tmp_path: Path, clips: dict[str, str
     )
     arguments = (songs, tmp_path / "clips", tmp_path / "store", tmp_path / "features", features, 2)
     pickle_path.write_bytes(pickle.dumps(arguments))
-    code = "import pickle, sys; from mer_tasks.features.build import build_features as build;"
-    code += "build(*pickle.load(open(sys.argv[1], 'rb')))"
+    code = "import pickle, sys; from mer_tasks.features import build; build.WORTH_A_PROCESS = 1;"
+    code += "build.build_features(*pickle.load(open(sys.argv[1], 'rb')))"
     running = subprocess.Popen([sys.executable, "-c", code, pickle_path], stderr=subprocess.DEVNULL)
     while running.poll() is None and not list((tmp_path / "store").rglob("*.npz")):
         time.sleep(0.05)
     children = psutil.Process(running.pid).children(recursive=True)
+    assert len(children) >= 2
     running.kill()
     running.wait()
     _, alive = psutil.wait_procs(children, timeout=60)
