@@ -122,6 +122,9 @@ class Quality(Section):
 CONSTANT_Q_BINS = 36
 """Bins an octave of the constant-Q transform; each pitch class is the sum of as many of them."""
 
+FRAMES_HZ = 100
+"""A frame lasts as long as a period of this frequency, or longer: the spectral contrast begins at 200 Hz."""
+
 TONNETZ_CHROMA = 12
 """The circles of fifths and thirds are made of semitones."""
 
@@ -129,7 +132,7 @@ TONNETZ_CHROMA = 12
 class Features(Section):
     """How audio becomes numbers; the names are librosa's."""
 
-    sr: Positive
+    sr: Annotated[int, Field(gt=12_800)]  # twice where the highest band of the spectral contrast begins
     n_fft: Positive
     hop_length: Positive
     n_mfcc: Positive
@@ -138,6 +141,18 @@ class Features(Section):
     stack: Annotated[tuple[Block, ...], Field(min_length=1)]
     mel: Literal["db", "power"]
     scale: Literal["block", "row", "none"]
+
+    @field_validator("n_fft")
+    @classmethod
+    def _resolves_the_lowest_bands(cls, n_fft: int, others: ValidationInfo) -> int:
+        shortest = -(-others.data.get("sr", 0) // FRAMES_HZ)
+        if n_fft < shortest:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{n} samples are too short a frame to tell low pitches apart; write at least {shortest}, 1/{hz} s",
+                {"n": n_fft, "shortest": shortest, "hz": FRAMES_HZ},
+            )
+        return n_fft
 
     @field_validator("n_chroma")
     @classmethod
@@ -149,6 +164,18 @@ class Features(Section):
                 {"n": n_chroma, "bins": CONSTANT_Q_BINS},
             )
         return n_chroma
+
+    @field_validator("n_mels")
+    @classmethod
+    def _are_enough_for_the_mfcc(cls, n_mels: int, others: ValidationInfo) -> int:
+        n_mfcc = others.data.get("n_mfcc", 1)
+        if n_mels < n_mfcc:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{n} bands give no {n_mfcc} MFCC; write at least as many, or a smaller features.n_mfcc",
+                {"n": n_mels, "n_mfcc": n_mfcc},
+            )
+        return n_mels
 
     @field_validator("stack")
     @classmethod

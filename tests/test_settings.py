@@ -35,6 +35,13 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         ("folds: 5", "folds: 1", r"evaluation\.folds: .*greater than or equal to 2.*not 1"),
         ("mel: db", "mel: loud", r"features\.mel: .*'db' or 'power'.*not 'loud'"),
         ("n_chroma: 12", "n_chroma: 24", r"features\.n_chroma: 24 does not divide the 36 bins .*; write 12"),
+        ("sr: 22050", "sr: 12800", r"features\.sr: .*greater than 12800, not 12800"),
+        (
+            "n_fft: 2048",
+            "n_fft: 220",
+            r"features\.n_fft: 220 samples are too short .*; write at least 221, 1/100 s",
+        ),
+        ("n_mfcc: 20", "n_mfcc: 129", r"features\.n_mels: 128 bands give no 129 MFCC; .*features\.n_mfcc"),
         ("n_chroma: 12", "n_chroma: 0", r"features\.n_chroma: .*greater than 0, not 0"),
         ("sr: 22050", "sr: [", r"not YAML"),
         ("  C: 0.1", "  #", r"logistic_regression\.C: missing; add it"),

@@ -16,7 +16,6 @@ import soxr
 from scipy.ndimage import convolve1d
 from scipy.signal import get_window
 
-from mer_tasks.domain import InputError
 from mer_tasks.features.arrays import fetch, frames_of, module_of, put
 from mer_tasks.features.stft import chunks, n_frames
 
@@ -67,8 +66,9 @@ def chroma(
     for octave in _octaves(sr, hop_length, tuning):
         y = _downsampled(y, octave.downsample)
         real, imaginary = put(octave.real, device), put(octave.imaginary, device)
+        xp = module_of(real)
         for place, sums, differences in _around_the_middle(y, octave.n, octave.hop_length, n, device):
-            filters[place] += fetch(abs(sums @ real + 1j * (differences @ imaginary)))
+            filters[place] += fetch(xp.abs(sums @ real + 1j * (differences @ imaginary)))
     return _to_chroma(n_chroma) @ filters.T
 
 
@@ -124,17 +124,11 @@ def _to_chroma(n_chroma: int) -> np.ndarray:
 
 @lru_cache(maxsize=128)  # tunings come in a hundred steps
 def _octaves(sr: int, hop_length: int, tuning: float) -> tuple[Octave, ...]:
-    """The octaves from the highest down.
-
-    Raises:
-        InputError: `sr` is too low for the highest octave.
-    """
+    """The octaves from the highest down."""
     hz = librosa.cqt_frequencies(
         BINS_PER_OCTAVE * N_OCTAVES, fmin=C1_HZ, bins_per_octave=BINS_PER_OCTAVE, tuning=tuning
     )
     _, highest_hz = librosa.filters.wavelet_lengths(freqs=hz, sr=sr)
-    if highest_hz > sr / 2:
-        raise InputError(f"features.sr: {sr} is too low for chroma; use at least {int(2 * highest_hz) + 1}")
     downsample, rate, hop = _early_downsampling(sr, hop_length, highest_hz), float(sr), hop_length
     octaves = []
     for lowest_hz in hz[-BINS_PER_OCTAVE::-BINS_PER_OCTAVE]:

@@ -135,11 +135,21 @@ def test_brighter_noisier_and_steadier(settings: Features) -> None:
     assert dark["steady_1.0s"] > summary(music(), settings)["steady_1.0s"]
 
 
-def test_other_settings_fit_too(settings: Features) -> None:
-    coarse = settings.model_copy(update={"hop_length": 2048, "n_mels": 8, "n_mfcc": 5})
-    values = summary(music(), coarse)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"hop_length": 2048, "n_mels": 8, "n_mfcc": 5},
+        {"sr": 12801, "n_fft": 129},
+        {"sr": 96000, "n_fft": 960, "n_chroma": 36},
+        {"hop_length": 5001, "n_mels": 1, "n_mfcc": 1},
+    ],
+    ids=str,
+)
+def test_other_settings_fit_too(settings: Features, other: dict[str, int]) -> None:
+    changed = Features.model_validate(settings.model_dump() | other)
+    values = summary(music(), changed)
     assert np.isfinite(list(values.values())).all()
-    assert tuple(values) == summary_names(coarse)
+    assert tuple(values) == summary_names(changed)
 
 
 @pytest.mark.parametrize(("root", "fifths"), [(0, 0), (7, 1), (9, 3)])
