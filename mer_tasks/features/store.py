@@ -21,7 +21,7 @@ from mer_tasks.settings import Block, Features
 FORMAT = 3
 """Goes up when this package computes something else from the same clip and settings."""
 
-LIBRARIES = ("librosa", "numpy", "scipy", "soundfile", "soxr")
+LIBRARIES = ("librosa", "numpy", "pyloudnorm", "scipy", "soundfile", "soxr")
 """Whose version may change a number."""
 
 Part = Block | Literal["summary"]
