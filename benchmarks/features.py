@@ -76,7 +76,7 @@ def print_comparison(clips: list[Path]) -> None:
 
 def print_scaling(clips: list[Path]) -> None:
     """Wall time and peak memory of building a data set; clips repeat under other hashes."""
-    print("| clips | of them new | processes | seconds | clips a second | peak MB |")
+    print("| clips | of them new | cores | seconds | clips a second | peak MB |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:

@@ -268,7 +268,10 @@ def show(
     from mer_tasks.features.picture import draw_clip
 
     png = out or Path(f"{clip.stem}.png")
-    draw_clip(clip, png, load_params().features)
+    try:
+        draw_clip(clip, png, load_params().features)
+    except OSError as error:
+        raise InputError(f"{png}: cannot be written: {error.strerror}; give another --out") from error
     print(f"{png}: {clip.name}")
 
 

@@ -133,7 +133,7 @@ class Features(Section):
     """How audio becomes numbers; the names are librosa's."""
 
     sr: Annotated[int, Field(gt=12_800)]  # twice where the highest band of the spectral contrast begins
-    n_fft: Positive
+    n_fft: Annotated[int, Field(gt=0, multiple_of=2)]
     hop_length: Positive
     n_mfcc: Positive
     n_chroma: Positive
@@ -179,13 +179,17 @@ class Features(Section):
 
     @field_validator("stack")
     @classmethod
-    def _tonnetz_has_semitones(cls, stack: tuple[Block, ...], others: ValidationInfo) -> tuple[Block, ...]:
+    def _can_be_stacked(cls, stack: tuple[Block, ...], others: ValidationInfo) -> tuple[Block, ...]:
         n_chroma = others.data.get("n_chroma", TONNETZ_CHROMA)  # absent when it broke a rule itself
         if "tonnetz" in stack and n_chroma != TONNETZ_CHROMA:
             raise PydanticCustomError(
                 OUR_RULE,
                 "tonnetz needs {semitones} pitch classes; take it out, or write features.n_chroma: {semitones}, not {n}",
                 {"semitones": TONNETZ_CHROMA, "n": n_chroma},
+            )
+        if twice := [name for name in stack if stack.count(name) > 1]:
+            raise PydanticCustomError(
+                OUR_RULE, "{name} stands there more than once; take it out", {"name": twice[0]}
             )
         return stack
 

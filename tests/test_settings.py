@@ -41,6 +41,12 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
             "n_fft: 220",
             r"features\.n_fft: 220 samples are too short .*; write at least 221, 1/100 s",
         ),
+        ("n_fft: 2048", "n_fft: 2047", r"features\.n_fft: .*multiple of 2, not 2047"),
+        (
+            "stack: [mfcc,",
+            "stack: [mel, mfcc,",
+            r"features\.stack: mel stands there more than once; take it out",
+        ),
         ("n_mfcc: 20", "n_mfcc: 129", r"features\.n_mels: 128 bands give no 129 MFCC; .*features\.n_mfcc"),
         ("n_chroma: 12", "n_chroma: 0", r"features\.n_chroma: .*greater than 0, not 0"),
         ("sr: 22050", "sr: [", r"not YAML"),

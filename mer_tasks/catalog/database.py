@@ -30,6 +30,23 @@ ONE_MOMENT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL 
 PATIENCE_S = 120
 """How long a database may be away before the work that needs it fails."""
 
+AWAY = (
+    "Connection refused",
+    "Connection reset",
+    "No such file or directory",  # the server's socket
+    "No route to host",
+    "Network is unreachable",
+    "timeout expired",
+    "timed out",
+    "could not translate host name",
+    "server closed the connection",
+    "the database system is",  # starting up, shutting down
+    "terminating connection",
+    "too many clients",
+    "remaining connection slots",
+)
+"""What libpq and PostgreSQL say when trying again later may help."""
+
 CONNECTING = {
     # without an isolation level Python's sqlite3 leaves BEGIN to us, so that one transaction is one
     "sqlite": {"isolation_level": None, "timeout": 60},
@@ -159,9 +176,8 @@ def _engine(address: URL) -> Engine:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether nobody answers, or only that it starts or stops; who is refused is told why, after FATAL."""
-    told = _first_words(error)
-    return isinstance(error, OperationalError) and ("FATAL" not in told or "the database system is" in told)
+    """Whether PostgreSQL is what is missing; before there is a connection only libpq's words tell."""
+    return isinstance(error, OperationalError) and any(words in _first_words(error) for words in AWAY)
 
 
 def _first_words(error: Exception) -> str:

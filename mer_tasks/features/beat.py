@@ -1,7 +1,8 @@
 """The beat histogram: which tempos a clip has and how strongly.
 
 After Tzanetakis and Cook, Musical genre classification of audio signals, IEEE Transactions on Speech and
-Audio Processing 10(5), 2002.
+Audio Processing 10(5), 2002, but of the onset strength, not of wavelet bands, and with multiples of a tempo
+left in.
 """
 
 import numpy as np

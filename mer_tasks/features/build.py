@@ -14,7 +14,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.snapshot import Snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.clip import summary_names
 from mer_tasks.features.image import image_shape
 from mer_tasks.features.row import ClipRow, clip_row, end_with
@@ -24,7 +24,7 @@ from mer_tasks.progress import progress
 from mer_tasks.settings import Features
 
 WORTH_A_PROCESS = 24
-"""Clips to compute that take longer than a process takes to start, some seconds."""
+"""So many clips to compute pay for the seconds that one more process takes to start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,9 @@ def build_features(
     each song with all eleven; `left_out.csv` one for each song whose clip is missing or damaged,
     with the reason; `meta.json` the settings and counts. The bytes depend on the songs and settings
     alone, not on `n_workers`; on another `device` the last digits of some differ.
+
+    Raises:
+        InputError: there are clips, and none can be used; what was in `out` stays.
     """
     building = out.with_name(f".{out.name}.building")
     shutil.rmtree(building, ignore_errors=True)  # of a run that was killed
@@ -68,6 +71,9 @@ def build_features(
     clips = [clip_path(clip_store, sha256) for sha256 in songs["clip_sha256"]]
     rows = _clip_rows(clips, FeatureStore(store, settings, device), settings, n_workers)
     report = _write(building, snapshot, zip(songs["track_id"], rows, strict=True), settings)
+    if clips and not report.clips:
+        shutil.rmtree(building)
+        raise InputError(f"{out}: none of {len(clips)} clips can be used; the first: {report.left_out[0][1]}")
     shutil.rmtree(out, ignore_errors=True)
     building.rename(out)
     return report

@@ -31,8 +31,8 @@ MINOR_KEY = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3
 
 MAJOR_TRIAD, MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 
-TEXTURE_MFCC = 5
-"""The MFCC whose texture is described."""
+TEXTURE_MFCC = slice(1, 6)
+"""The MFCC whose texture is described: the first five but for the level, as in the paper."""
 
 Row = dict[str, float]
 Rows = dict[str, np.ndarray]
@@ -101,7 +101,9 @@ def _texture(frames: Frames, shape: Rows, frame_rate: float) -> Row:
     """How timbre moves within a second."""
     flux, level = flux_and_level(frames.magnitude)
     rows = {name: shape[name] for name in ("centroid_log", "rolloff_log", "zero_crossing_log")}
-    rows |= {"flux": flux} | {f"mfcc_{i}": row for i, row in enumerate(frames.mfcc[:TEXTURE_MFCC])}
+    rows |= {"flux": flux} | {
+        f"mfcc_{i}": row for i, row in enumerate(frames.mfcc[TEXTURE_MFCC], TEXTURE_MFCC.start)
+    }
     return {"texture_flux_mean": flux.mean(), **texture(rows, level, frame_rate)}
 
 

@@ -13,6 +13,10 @@ TEXTURE_S = 1.0
 """How long a texture window is: about as long as it takes to recognise a texture."""
 
 
+QUIETER = 0.995
+"""A frame below this share of its window's mean level is quieter; a steady tone's frames differ by rounding."""
+
+
 def flux_and_level(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far each frame's spectrum, scaled to norm 1, lies from the last one's, squared; and the norm.
 
@@ -42,5 +46,5 @@ def texture(rows: Mapping[str, np.ndarray], level: np.ndarray, frame_rate: float
         found[f"texture_{name}_mean_std"] = windows.mean(axis=1).std()
         found[f"texture_{name}_std_mean"] = deviations.mean()
         found[f"texture_{name}_std_std"] = deviations.std()
-    levels = sliding_window_view(level, length)
-    return found | {"texture_low_energy": (levels < levels.mean(axis=1, keepdims=True)).mean()}
+    levels = sliding_window_view(level.astype(np.float64), length)
+    return found | {"texture_low_energy": (levels < QUIETER * levels.mean(axis=1, keepdims=True)).mean()}

@@ -18,8 +18,8 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
     """Point MLflow at its server, or at SQLite under `machine.home`, and choose the experiment.
 
     Raises:
-        InputError: what answers is no MLflow server, or the address is none.
-        AwayError: nothing answers there now.
+        InputError: what answers is no MLflow server.
+        AwayError: nothing answers there now, or only that it cannot.
     """
     uri = machine.mlflow_uri
     _quieten()
@@ -55,11 +55,16 @@ def _check_server(uri: str) -> None:
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
-        kind = AwayError if isinstance(error, httpx.NetworkError | httpx.TimeoutException) else InputError
-        raise kind(
+        raise (AwayError if _is_away(error) else InputError)(
             f"MLFLOW_TRACKING_URI: no MLflow server answers at {httpx.URL(uri).copy_with(userinfo=b'')}"
             f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
         ) from error
+
+
+def _is_away(error: httpx.HTTPError) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return not isinstance(error, httpx.UnsupportedProtocol)
 
 
 def _choose_experiment(client: MlflowClient, name: str, artifacts: Path, is_server: bool) -> None:

@@ -207,3 +207,17 @@ def test_kill_leaves_no_process_and_no_harm(tmp_path: Path, clips: dict[str, str
 def test_no_features_say_what_to_run(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InputError, match=rf"nothing: holds no {kind} features; run mer features$"):
         load_features(tmp_path / "nothing", kind)
+
+
+def test_clips_none_of_which_is_there_leave_what_was_there(
+    tmp_path: Path, clips: dict[str, str], build: Build
+) -> None:
+    build(snapshot_of(clips, ["tone-220"]))
+    before = (tmp_path / "features" / "summary.parquet").read_bytes()
+    gone = snapshot_of(clips | {MISSING: "0" * 64}, [MISSING])
+    with pytest.raises(
+        InputError, match=r"features: none of 1 clips can be used; the first: its clip 0+\.mp3 is not"
+    ):
+        build(gone)
+    assert (tmp_path / "features" / "summary.parquet").read_bytes() == before
+    assert not (tmp_path / ".features.building").exists()

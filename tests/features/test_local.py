@@ -49,6 +49,11 @@ def test_all_stay_between_0_and_1(params: Params) -> None:
         assert all(0 <= found[name] <= 1 for name in SHARES)
 
 
+def test_silence_has_none_of_it(params: Params) -> None:
+    found = features(np.zeros(6 * SR), params)
+    assert [found[name] for name in SHARES] == [0.0] * len(SHARES)
+
+
 def test_every_anchor_is_reached(params: Params) -> None:
     row = describe(chords((0, 4, 7), 2, 0.1).astype(np.float32), params.features).summary
     for name, cues in CUES.items():

@@ -139,7 +139,7 @@ def test_brighter_noisier_and_steadier(settings: Features) -> None:
     "other",
     [
         {"hop_length": 2048, "n_mels": 8, "n_mfcc": 5},
-        {"sr": 12801, "n_fft": 129, "n_mels": 20},
+        {"sr": 12801, "n_fft": 130, "n_mels": 20},
         {"sr": 96000, "n_fft": 960, "n_mels": 20, "n_chroma": 36},
         {"hop_length": 5001, "n_mels": 1, "n_mfcc": 1},
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mer_tasks.features.stft import magnitude_of
-from mer_tasks.features.texture import flux_and_level, texture
+from mer_tasks.features.texture import QUIETER, flux_and_level, texture
 
 SR, HOP = 22050, 512
 RATE = SR / HOP
@@ -38,7 +38,7 @@ def test_statistics_are_those_of_running_windows() -> None:
     windows = [slice(start, start + length) for start in range(200 - length + 1)]
     means = np.array([row[window].mean() for window in windows])
     deviations = np.array([row[window].std() for window in windows])
-    quieter = [(level[window] < level[window].mean()).mean() for window in windows]
+    quieter = [(level[window] < QUIETER * level[window].mean()).mean() for window in windows]
     assert texture({"x": row}, level, RATE) == pytest.approx(
         {
             "texture_x_mean_std": means.std(),
@@ -68,3 +68,8 @@ def test_a_clip_shorter_than_a_window(n: int) -> None:
     values = texture({"x": np.arange(n, dtype=np.float32)}, np.ones(n, np.float32), RATE)
     assert values["texture_x_std_mean"] == pytest.approx(np.arange(n).std())
     assert (values["texture_x_std_std"], values["texture_low_energy"]) == (0, 0)
+
+
+def test_rounding_makes_no_frame_quieter() -> None:
+    steady = np.float32(0.3) + np.random.default_rng(0).normal(size=430).astype(np.float32) * np.float32(1e-6)
+    assert texture({}, steady, RATE)["texture_low_energy"] == 0
