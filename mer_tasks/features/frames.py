@@ -45,7 +45,7 @@ class Frames:
     """
 
     def __init__(self, y: np.ndarray, settings: Features, device: str = "cpu") -> None:
-        """Compute nothing yet; then the transforms on `device`, which hold most of the work."""
+        """Compute nothing yet; then the transforms on `device`, which hold most of an image's work."""
         self.y = y
         self.settings = settings
         self.device = device
@@ -61,6 +61,11 @@ class Frames:
         shared = {"magnitude", "mfcc", "centroid", "cens", "mel"}
         vars(shorter).update({name: getattr(self, name)[:, :n] for name in shared})
         return shorter
+
+    @property
+    def hz(self) -> np.ndarray:
+        """The frequencies of the bins of `magnitude`, (1 + n_fft / 2,)."""
+        return librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft)
 
     @cached_property
     def magnitude(self) -> np.ndarray:
@@ -93,15 +98,16 @@ class Frames:
     @cached_property
     def centroid(self) -> np.ndarray:
         """Mean frequency, weighted by magnitude, in Hz, (1, frames); 0 in silence."""
-        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft).astype(np.float32)
+        hz = self.hz.astype(np.float32)
         weighted, total = (self.magnitude.T @ np.stack([hz, np.ones_like(hz)], axis=1)).T
         return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)[None]
 
     @cached_property
     def bandwidth(self) -> np.ndarray:
         """Standard deviation of frequency around the centroid, in Hz, (1, frames); 0 in silence."""
-        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft)
-        powers = hz[:, None] ** np.arange(3)  # in double precision: a tone's variance is a small difference
+        powers = self.hz[:, None] ** np.arange(
+            3
+        )  # in double precision: a tone's variance is a small difference
         moments = _in_chunks(self.magnitude.T, lambda rows: rows.astype(np.float64) @ powers)
         _, mean, square = moments.T / np.maximum(moments[:, 0], np.finfo(np.float32).tiny)
         return np.sqrt(np.maximum(square - mean**2, 0))[None]
@@ -114,8 +120,7 @@ class Frames:
             below = np.cumsum(rows, axis=1)
             return np.argmax(below >= ROLLOFF_SHARE * below[:, -1:], axis=1)
 
-        hz = librosa.fft_frequencies(sr=self.settings.sr, n_fft=self.settings.n_fft)
-        return hz[_in_chunks(self.magnitude.T, first_bins)][None]
+        return self.hz[_in_chunks(self.magnitude.T, first_bins)][None]
 
     @cached_property
     def contrast(self) -> np.ndarray:
@@ -164,6 +169,12 @@ class Frames:
             return found / np.maximum(found[:, :1], np.finfo(np.float64).tiny)
 
         return _in_chunks(sliding_window_view(padded, lags)[:n], autocorrelation).T
+
+    @cached_property
+    def tempo_bpm(self) -> float:
+        """The tempo that the tempogram speaks for; librosa's prior leans towards 120."""
+        sr, hop_length = self.settings.sr, self.settings.hop_length
+        return librosa.feature.tempo(tg=self.tempogram, sr=sr, hop_length=hop_length)[0]
 
     @cached_property
     def chroma(self) -> np.ndarray:

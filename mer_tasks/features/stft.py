@@ -35,7 +35,7 @@ def magnitude_of(y: np.ndarray, n_fft: int, hop_length: int, device: str = "cpu"
     magnitude = np.empty((len(frames), n_fft // 2 + 1), np.float32)
     for place in chunks(len(frames), FRAMES_AT_ONCE):
         spectrum = xp.asarray(xp.fft.rfft(frames[place] * window), dtype=xp.complex64)
-        magnitude[place] = fetch(abs(spectrum))
+        magnitude[place] = fetch(xp.abs(spectrum))
     return magnitude.T
 
 

@@ -143,8 +143,7 @@ def _modulation(bands: np.ndarray, frame_rate: float) -> Row:
 
 def _rhythm(frames: Frames) -> Row:
     sr, hop_length = frames.settings.sr, frames.settings.hop_length
-    onsets, tempogram = frames.onset_strength, frames.tempogram
-    beat = tempogram.mean(axis=1)
+    onsets, beat = frames.onset_strength, frames.tempogram.mean(axis=1)
     periods = _between(np.arange(len(beat)) * hop_length / sr, PERIODS_S)
     names = [f"{low:.2f}s" for low in PERIODS_S[:-1]]
     return {
@@ -152,7 +151,7 @@ def _rhythm(frames: Frames) -> Row:
         "onset_std": onsets.std(),
         "onset_p95": np.percentile(onsets, 95),
         "onset_peak": onsets.max() / max(onsets.mean(), 1e-9),
-        "tempo_log2_bpm": np.log2(librosa.feature.tempo(tg=tempogram, sr=sr, hop_length=hop_length)[0]),
+        "tempo_log2_bpm": np.log2(frames.tempo_bpm),
         **_numbered("tempogram_{}_mean", periods @ beat / np.maximum(periods.sum(axis=1), 1), names),
         **_numbered("tempogram_{}_max", (periods * beat).max(axis=1), names),
     }
@@ -176,8 +175,7 @@ def _harmony(chroma: np.ndarray, settings: Features) -> Row:
 def _whole(frames: Frames, chroma: np.ndarray) -> Row:
     """What takes a whole clip: pulse, key, loudness and dynamic range, roughness."""
     settings = frames.settings
-    hz = librosa.fft_frequencies(sr=settings.sr, n_fft=settings.n_fft)
-    rough = roughness_of(frames.magnitude, hz)
+    rough = roughness_of(frames.magnitude, frames.hz)
     lufs, range_lu = programme_loudness(frames.y, settings.sr)
     return {
         **_pulse(frames),
@@ -192,8 +190,7 @@ def _whole(frames: Frames, chroma: np.ndarray) -> Row:
 def _pulse(frames: Frames) -> Row:
     """How strongly the onsets return after a beat, their autocorrelation, at most 1; and onsets a second."""
     sr, hop_length = frames.settings.sr, frames.settings.hop_length
-    bpm = librosa.feature.tempo(tg=frames.tempogram, sr=sr, hop_length=hop_length)[0]
-    beat = round(60 * sr / hop_length / bpm)
+    beat = round(60 * sr / hop_length / frames.tempo_bpm)
     swing = frames.onset_strength - frames.onset_strength.mean()
     strength = swing[beat:] @ swing[:-beat] / max(float(swing @ swing), 1e-9)
     onsets = librosa.onset.onset_detect(onset_envelope=frames.onset_strength, sr=sr, hop_length=hop_length)
