@@ -21,14 +21,14 @@ import imageio_ffmpeg
 
 from mer_tasks.audio.cut import cut_clip
 from mer_tasks.domain import Track
-from mer_tasks.settings import Audio, Clips, load_params
+from mer_tasks.settings import AudioSettings, ClipSettings, load_params
 from mer_tasks.sources.audio import http, youtube
 from mer_tasks.sources.audio.contract import Fetched
 from mer_tasks.sources.audio.site import Site
 
 LENGTHS_S = (180, 195, 210, 225, 240)
 
-Fetch = Callable[[Track, Path, Audio, Clips], Fetched]
+Fetch = Callable[[Track, Path, AudioSettings, ClipSettings], Fetched]
 
 
 class Server(BaseHTTPRequestHandler):
@@ -87,7 +87,7 @@ def _cost(fetch: Fetch, url: str, n_songs: int) -> tuple[float, float]:
     """Bytes and seconds a song."""
     params = load_params()
     audio = params.audio.model_copy(
-        update={"youtube": params.audio.youtube.model_copy(update={"i_have_the_right": True})}
+        update={"youtube": params.audio.youtube.model_copy(update={"download_permitted": True})}
     )
     Server.n_sent, began = 0, time.perf_counter()
     for number in range(n_songs):
@@ -100,7 +100,7 @@ def _cost(fetch: Fetch, url: str, n_songs: int) -> tuple[float, float]:
     return Server.n_sent / n_songs, (time.perf_counter() - began) / n_songs
 
 
-def _whole(track: Track, folder: Path, audio: Audio, _: Clips) -> Fetched:
+def _whole(track: Track, folder: Path, audio: AudioSettings, _: ClipSettings) -> Fetched:
     """The paper's way."""
     path = folder / "song.mp3"
     assert track.url

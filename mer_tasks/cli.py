@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mer_tasks import layout
-from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, AwayError, InputError
+from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, InputError, UnavailableError
 from mer_tasks.settings import load_machine, load_params
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main() -> None:
     except InputError as error:
         print(f"mer: {error}", file=sys.stderr)
         sys.exit(2)
-    except AwayError as error:
+    except UnavailableError as error:
         print(f"mer: {error}", file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL)
 

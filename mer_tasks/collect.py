@@ -151,7 +151,7 @@ def _terms(params: Params, collections: tuple[str, ...]) -> Terms:
     cut, fetched = params.clips.model_dump_json(), params.audio.model_dump_json()
     recipe, attempt = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (cut, cut + fetched))
     youtube = params.audio.youtube
-    return Terms(collections, recipe, attempt, youtube.per_hour if youtube.i_have_the_right else 0)
+    return Terms(collections, recipe, attempt, youtube.per_hour if youtube.download_permitted else 0)
 
 
 @contextmanager
@@ -220,7 +220,7 @@ def _surprise(track: Track, error: Exception) -> ClipOutcome:
 
 def _pause(track: Track, params: Params) -> None:
     """Ask YouTube at no regular beat; how often in an hour, the queue sees to."""
-    if asks_youtube(track) and params.audio.youtube.i_have_the_right:
+    if asks_youtube(track) and params.audio.youtube.download_permitted:
         time.sleep(random.uniform(0, min(LONGEST_PAUSE_S, 3600 / params.audio.youtube.per_hour)))
 
 

@@ -11,7 +11,7 @@ class InputError(Exception):
     """Something a person gave is wrong. The message is one line: the input, the rule, the remedy."""
 
 
-class AwayError(Exception):
+class UnavailableError(Exception):
     """What the work needs cannot be reached now; later it may be. The message is one line, as an InputError's."""
 
 

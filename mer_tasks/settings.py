@@ -53,7 +53,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Clips(Section):
+class ClipSettings(Section):
     """How a clip is cut from a song."""
 
     start_fraction: Share
@@ -83,25 +83,25 @@ class Chart(BaseModel):
     mood: Mood | None = None
 
 
-class Youtube(Section):
+class YoutubeSettings(Section):
     """How songs without an address are searched for; `{query}` stands for artist and title."""
 
-    i_have_the_right: bool
+    download_permitted: bool
     search: Annotated[str, Field(pattern=r"\{query\}")]
     per_hour: Positive
     min_score: Share
 
 
-class Audio(Section):
+class AudioSettings(Section):
     """Where songs' audio may come from, and what one download may cost."""
 
     max_mb: Positive
     timeout_s: Annotated[float, Field(gt=0, le=900)]  # a song is held for half an hour
     max_redirects: Annotated[int, Field(ge=0)]
-    youtube: Youtube
+    youtube: YoutubeSettings
 
 
-class Snapshot(Section):
+class SnapshotSettings(Section):
     """Which songs a data set is made of, as the catalog knew them on which day."""
 
     collections: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -109,7 +109,7 @@ class Snapshot(Section):
     needs: tuple[Literal["clip", "spotify"], ...]
 
 
-class Quality(Section):
+class QualitySettings(Section):
     """When a data set is good enough to train on."""
 
     min_songs_per_mood: Positive
@@ -129,7 +129,7 @@ TONNETZ_CHROMA = 12
 """The circles of fifths and thirds are made of semitones."""
 
 
-class Features(Section):
+class FeatureSettings(Section):
     """How audio becomes numbers; the names are librosa's."""
 
     sr: Annotated[int, Field(gt=12_800)]  # twice where the highest band of the spectral contrast begins
@@ -194,7 +194,7 @@ class Features(Section):
         return stack
 
 
-class Evaluation(Section):
+class EvaluationSettings(Section):
     """How models are scored."""
 
     protocol: Literal["grouped", "paper"]
@@ -246,14 +246,14 @@ class Resnet18(TorchTraining):
     padding: Annotated[int, Field(ge=0)]
 
 
-class Registration(Section):
+class RegistrationSettings(Section):
     """Where finished models go in the MLflow registry."""
 
     model_name: str
     experiment: str
 
 
-class Promotion(Section):
+class PromotionSettings(Section):
     """When a challenger takes the champion's place."""
 
     min_gain: float
@@ -264,18 +264,18 @@ class Params(Section):
     """The whole of `params.yaml`, one section a stage and one a model."""
 
     charts: dict[str, Chart]
-    audio: Audio
-    clips: Clips
-    snapshot: Snapshot
-    quality: Quality
-    features: Features
-    evaluation: Evaluation
+    audio: AudioSettings
+    clips: ClipSettings
+    snapshot: SnapshotSettings
+    quality: QualitySettings
+    features: FeatureSettings
+    evaluation: EvaluationSettings
     train: Train
     logistic_regression: LogisticRegression
     neural_network: NeuralNetwork
     resnet18: Resnet18
-    registration: Registration
-    promotion: Promotion
+    registration: RegistrationSettings
+    promotion: PromotionSettings
 
 
 class Machine(BaseSettings):

@@ -15,7 +15,7 @@ from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, mono,
 from mer_tasks.audio.fingerprint import fingerprint
 from mer_tasks.domain import Clip
 from mer_tasks.files import replacing, sha256_of
-from mer_tasks.settings import Clips
+from mer_tasks.settings import ClipSettings
 
 SLACK_S = 0.5
 """How much longer than `duration_s` a file may be and still count as a clip: mp3 pads both ends."""
@@ -35,7 +35,7 @@ class Excerpt(NamedTuple):
     sound: Sound
 
 
-def window(duration_s: float, settings: Clips, name: str = "the song") -> tuple[float, float]:
+def window(duration_s: float, settings: ClipSettings, name: str = "the song") -> tuple[float, float]:
     """Where in a song of `duration_s` seconds its clip starts and how long it is, in seconds.
 
     It starts at `start_fraction` of the song, or earlier if it would not fit; a song no longer
@@ -52,7 +52,7 @@ def window(duration_s: float, settings: Clips, name: str = "the song") -> tuple[
     return start_s, settings.duration_s
 
 
-def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
+def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarray:
     """The clip of a song as one channel at `sr` Hz, shape (n,); a clip's own file gives all of it.
 
     Raises:
@@ -61,7 +61,7 @@ def load_clip(source: Path | bytes, settings: Clips, sr: int) -> np.ndarray:
     return mono(_excerpt(source, settings).sound, sr)
 
 
-def cut_clip(song: Path, store: Path, settings: Clips, start_s: float | None = None) -> Clip:
+def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
     `start_s` says that the file holds only the clip, which starts there in a longer song. The same
@@ -93,7 +93,7 @@ def clip_path(store: Path, sha256: str) -> Path:
     return store / sha256[:2] / f"{sha256}.mp3"
 
 
-def _excerpt(source: Path | bytes, settings: Clips) -> Excerpt:
+def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
     duration_s = duration_of(source)
     start_s, length_s = window(duration_s, settings, name_of(source))
     sound = decode(source, start_s, length_s)

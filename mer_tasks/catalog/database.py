@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
-from mer_tasks.domain import AwayError, InputError
+from mer_tasks.domain import InputError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Catalog:
 
         Raises:
             InputError: no such kind of database, or it refuses us, or is of a version that this code does not know.
-            AwayError: no database answers there now.
+            UnavailableError: no database answers there now.
         """
         address = _address(url)
         name = f"catalog {address.set(query={}).render_as_string(hide_password=True)}"
@@ -92,7 +92,9 @@ class Catalog:
         except (SQLAlchemyError, OSError) as error:
             told = f"{name}: {_first_words(error)}"
             if address.get_backend_name() == "postgresql" and _is_away(error):
-                raise AwayError(f"{told}; start it or try again later, or check MER_DATABASE_URL") from error
+                raise UnavailableError(
+                    f"{told}; start it or try again later, or check MER_DATABASE_URL"
+                ) from error
             raise InputError(f"{told}; check MER_DATABASE_URL or MER_HOME") from error
         return catalog
 

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, 
 from mer_tasks.catalog.database import Catalog, patiently
 from mer_tasks.catalog.reading import in_parts, songs_anywhere, songs_in
 from mer_tasks.catalog.schema import clips, items, queue
-from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, Track
+from mer_tasks.validation import is_video
 
 LEASE = timedelta(minutes=30)
 """Longer than one song may take, so that only a dead collector's lease ends."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from mer_tasks.checks import LONGEST_ID
+from mer_tasks.validation import LONGEST_ID
 
 
 class UtcDateTime(TypeDecorator[datetime]):

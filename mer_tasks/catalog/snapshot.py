@@ -20,7 +20,7 @@ from mer_tasks.catalog.schema import clips, items, labels, measurements
 from mer_tasks.catalog.song_file import ANNOTATIONS
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track, normalised
 from mer_tasks.files import write_text
-from mer_tasks.settings import Snapshot as Settings
+from mer_tasks.settings import SnapshotSettings as Settings
 
 CLIP_COLUMNS = {
     "sha256": "str",

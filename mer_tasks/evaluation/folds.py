@@ -29,7 +29,7 @@ def _fraction(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def split(songs: pd.DataFrame, evaluation: settings.Evaluation) -> Split:
+def split(songs: pd.DataFrame, evaluation: settings.EvaluationSettings) -> Split:
     """Set the holdout apart, by a hash of the artist: growth never moves a song, no artist is on both sides."""
     by_artist = np.array([_fraction(normalised(artist)) for artist in songs["artist"]])
     apart = by_artist < evaluation.holdout_share
@@ -45,7 +45,9 @@ def split(songs: pd.DataFrame, evaluation: settings.Evaluation) -> Split:
     return Split(np.flatnonzero(~apart), np.flatnonzero(in_holdout), np.flatnonzero(apart & ~in_holdout))
 
 
-def folds(songs: pd.DataFrame, evaluation: settings.Evaluation) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(
+    songs: pd.DataFrame, evaluation: settings.EvaluationSettings
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Row numbers to learn from and to score, a pair a fold, stratified by mood.
 
     Protocol `grouped` keeps an artist's songs in one fold; `paper` does not, as the paper did not.

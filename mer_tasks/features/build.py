@@ -21,7 +21,7 @@ from mer_tasks.features.row import ClipRow, clip_row, end_with
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.table import IMAGE, LEFT_OUT, META, SONGS, SPOTIFY, SUMMARY
 from mer_tasks.progress import progress
-from mer_tasks.settings import Features
+from mer_tasks.settings import FeatureSettings
 
 WORTH_A_PROCESS = 24
 """So many clips to compute pay for the seconds that one more process takes to start."""
@@ -50,7 +50,7 @@ def build_features(
     clip_store: Path,
     store: Path,
     out: Path,
-    settings: Features,
+    settings: FeatureSettings,
     n_workers: int,
     device: str = "cpu",
 ) -> FeaturesReport:
@@ -80,7 +80,7 @@ def build_features(
 
 
 def _clip_rows(
-    clips: list[Path], store: FeatureStore, settings: Features, n_workers: int
+    clips: list[Path], store: FeatureStore, settings: FeatureSettings, n_workers: int
 ) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
     n_missing = sum(not store.holds(clip.stem) for clip in clips)
@@ -93,7 +93,7 @@ def _clip_rows(
 
 
 def _write(
-    out: Path, snapshot: Snapshot, rows: Iterator[tuple[str, ClipRow]], settings: Features
+    out: Path, snapshot: Snapshot, rows: Iterator[tuple[str, ClipRow]], settings: FeatureSettings
 ) -> FeaturesReport:
     """Write all files into `out`, each image as soon as it is there."""
     track_ids, names, summaries, left_out, computed = [], list[str](), [], [], 0
@@ -122,7 +122,7 @@ def _write(
     return report
 
 
-def _write_header(file: BinaryIO, n: int, settings: Features) -> None:
+def _write_header(file: BinaryIO, n: int, settings: FeatureSettings) -> None:
     """The header of an npy file of `n` images; as long for any `n`, so it can be written over."""
     header = {"descr": "<f4", "fortran_order": False, "shape": (n, *image_shape(settings))}
     np.lib.format.write_array_header_1_0(file, header)
@@ -132,7 +132,7 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, index=False, lineterminator="\n")
 
 
-def _write_meta(path: Path, report: FeaturesReport, settings: Features) -> None:
+def _write_meta(path: Path, report: FeaturesReport, settings: FeatureSettings) -> None:
     counts = {"clips": report.clips, "spotify": report.spotify, "left_out": len(report.left_out)}
     meta = counts | {"settings": settings.model_dump(mode="json")}
     path.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")

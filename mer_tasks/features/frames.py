@@ -16,7 +16,7 @@ from scipy.signal import get_window
 
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, magnitude_of, n_frames
-from mer_tasks.settings import Block, Features
+from mer_tasks.settings import Block, FeatureSettings
 
 N_CONTRAST = 7
 N_TONNETZ = 6
@@ -44,7 +44,7 @@ class Frames:
     has formulas and sources.
     """
 
-    def __init__(self, y: np.ndarray, settings: Features, device: str = "cpu") -> None:
+    def __init__(self, y: np.ndarray, settings: FeatureSettings, device: str = "cpu") -> None:
         """Compute nothing yet; then the transforms on `device`, which hold most of an image's work."""
         self.y = y
         self.settings = settings
@@ -226,7 +226,7 @@ def _in_chunks(rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -
     return np.concatenate([function(rows[place]) for place in chunks(len(rows), FRAMES_AT_ONCE)])
 
 
-def block_height(name: Block, settings: Features) -> int:
+def block_height(name: Block, settings: FeatureSettings) -> int:
     """How many rows a feature has."""
     several = {
         "mfcc": settings.n_mfcc,

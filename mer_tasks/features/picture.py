@@ -11,7 +11,7 @@ from mer_tasks.audio.decode import decode, mono
 from mer_tasks.features.frames import Frames, block_height, blocks_of
 from mer_tasks.features.image import fix_length
 from mer_tasks.files import replacing
-from mer_tasks.settings import Block, Features
+from mer_tasks.settings import Block, FeatureSettings
 
 LABELS: dict[Block, str] = {
     "mfcc": "MFCC\ncoefficient",
@@ -35,7 +35,7 @@ TONNETZ = ("fifths x", "fifths y", "minor 3rds x", "minor 3rds y", "major 3rds x
 MEL_TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000)
 
 
-def draw_clip(clip: Path, png: Path, settings: Features) -> None:
+def draw_clip(clip: Path, png: Path, settings: FeatureSettings) -> None:
     """Draw the blocks of `settings.stack`, in their own units, of the seconds of `clip` that an image shows.
 
     Raises:
@@ -54,7 +54,7 @@ def draw_clip(clip: Path, png: Path, settings: Features) -> None:
         figure.savefig(temporary, format="png", dpi=100)
 
 
-def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: Features) -> None:
+def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: FeatureSettings) -> None:
     seconds = rows.shape[1] * settings.hop_length / settings.sr
     ax.set_ylabel(LABELS[name])
     if len(rows) == 1:
@@ -71,7 +71,7 @@ def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: Features) -> 
     _label_rows(ax, name, len(rows), settings)
 
 
-def _label_rows(ax: Axes, name: Block, n: int, settings: Features) -> None:
+def _label_rows(ax: Axes, name: Block, n: int, settings: FeatureSettings) -> None:
     if name in ("cens", "chroma") and n == len(PITCHES):
         ax.set_yticks(range(n), PITCHES, fontsize=7)
     elif name == "tonnetz":

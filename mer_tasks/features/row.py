@@ -12,7 +12,7 @@ import numpy as np
 from mer_tasks.audio.decode import AudioError, decode, mono
 from mer_tasks.features.image import song_image
 from mer_tasks.features.store import FeatureStore
-from mer_tasks.settings import Features
+from mer_tasks.settings import FeatureSettings
 
 
 class ClipRow(NamedTuple):
@@ -24,7 +24,7 @@ class ClipRow(NamedTuple):
     reason: str | None = None
 
 
-def clip_row(clip: Path, store: FeatureStore, settings: Features) -> ClipRow:
+def clip_row(clip: Path, store: FeatureStore, settings: FeatureSettings) -> ClipRow:
     """The row of a clip, whose file is named by its SHA-256: from `store`, or computed and kept there."""
     try:
         features, computed = store.features(clip.stem, lambda: mono(decode(_clip_bytes(clip)), settings.sr))

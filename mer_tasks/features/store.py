@@ -16,7 +16,7 @@ from mer_tasks.features.clip import ClipFeatures, clip_frames
 from mer_tasks.features.frames import blocks_of
 from mer_tasks.features.summary import song_summary
 from mer_tasks.files import replacing
-from mer_tasks.settings import Block, Features
+from mer_tasks.settings import Block, FeatureSettings
 
 FORMAT = 3
 """Goes up when this package computes something else from the same clip and settings."""
@@ -50,7 +50,7 @@ class FeatureStore:
     So a changed setting or a longer stack computes only what depends on it.
     """
 
-    def __init__(self, folder: Path, settings: Features, device: str = "cpu") -> None:
+    def __init__(self, folder: Path, settings: FeatureSettings, device: str = "cpu") -> None:
         """Open the parts of the store in `folder` that belong to `settings`; nothing is written yet."""
         self._parts: tuple[Part, ...] = (*settings.stack, "summary")
         self._folders = {part: folder / f"{part}-{_key(part, settings)}" for part in self._parts}
@@ -112,7 +112,7 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _key(part: Part, settings: Features) -> str:
+def _key(part: Part, settings: FeatureSettings) -> str:
     """A short hash of all that a part's numbers depend on."""
     key = {"format": FORMAT} | {name: version(name) for name in LIBRARIES}
     key |= {name: getattr(settings, name) for name in DEPENDS_ON[part]}

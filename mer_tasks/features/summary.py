@@ -11,7 +11,7 @@ from mer_tasks.features.local import local_features
 from mer_tasks.features.loudness import programme_loudness
 from mer_tasks.features.roughness import roughness_of
 from mer_tasks.features.texture import flux_and_level, texture
-from mer_tasks.settings import Features
+from mer_tasks.settings import FeatureSettings
 
 N_BANDS = 16
 """How many coarse bands the mel bands are averaged into."""
@@ -157,7 +157,7 @@ def _rhythm(frames: Frames) -> Row:
     }
 
 
-def _harmony(chroma: np.ndarray, settings: Features) -> Row:
+def _harmony(chroma: np.ndarray, settings: FeatureSettings) -> Row:
     """Key, mode and how steady the harmony is, from the chroma of the same transform."""
     unit = chroma / np.maximum(np.linalg.norm(chroma, axis=0), 1e-9)
     major, minor = _strongest_triad(unit, MAJOR_TRIAD), _strongest_triad(unit, MINOR_TRIAD)

@@ -11,7 +11,7 @@ import pandas as pd
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.clip import describe
 from mer_tasks.features.image import image_rows, song_image
-from mer_tasks.settings import Features as Settings
+from mer_tasks.settings import FeatureSettings as Settings
 
 Kind = Literal["spotify", "summary", "image"]
 

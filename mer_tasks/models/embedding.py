@@ -20,7 +20,7 @@ def embed_songs(
     images: Features,
     clips: Sequence[str],
     store: Path,
-    features: settings.Features,
+    features: settings.FeatureSettings,
     device: str,
 ) -> np.ndarray:
     """The backbone's output, shape (n, 512), for the images of the clips with these SHA-256 hashes.
@@ -45,7 +45,7 @@ def embed_songs(
     return outputs
 
 
-def _key(backbone: torch.nn.Module, features: settings.Features) -> str:
+def _key(backbone: torch.nn.Module, features: settings.FeatureSettings) -> str:
     text = json.dumps(features.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256((backbone_identity(backbone) + text).encode()).hexdigest()[:16]
 

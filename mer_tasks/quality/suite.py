@@ -12,7 +12,7 @@ from great_expectations.expectations.metadata_types import FailureSeverity
 
 from mer_tasks.domain import MOODS, SPOTIFY_FEATURES
 from mer_tasks.quality.findings import count
-from mer_tasks.settings import Clips, Params, Quality
+from mer_tasks.settings import ClipSettings, Params, QualitySettings
 
 CRITICAL, WARNING = FailureSeverity.CRITICAL, FailureSeverity.WARNING
 Table = Literal["songs", "moods", "candidates"]
@@ -66,7 +66,7 @@ def build_suite(table: str, checks: list[Check]) -> ExpectationSuite:
     return ExpectationSuite(name=table, expectations=[c.expectation for c in checks if c.table == table])
 
 
-def _mood_checks(quality: Quality) -> list[Check]:
+def _mood_checks(quality: QualitySettings) -> list[Check]:
     known = ", ".join(MOODS)
     return [
         Check(
@@ -102,7 +102,7 @@ def _mood_checks(quality: Quality) -> list[Check]:
     ]
 
 
-def _clip_checks(clips: Clips, quality: Quality) -> list[Check]:
+def _clip_checks(clips: ClipSettings, quality: QualitySettings) -> list[Check]:
     low, high = clips.duration_s - quality.clip_tolerance_s, clips.duration_s + quality.clip_tolerance_s
     mostly = quality.clip_length_mostly
 
@@ -177,7 +177,7 @@ def _range_check(feature: str) -> Check:
     )
 
 
-def _left_out_checks(quality: Quality) -> list[Check]:
+def _left_out_checks(quality: QualitySettings) -> list[Check]:
     return [
         Check(
             "two moods",

@@ -10,7 +10,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.domain import AwayError, InputError
+from mer_tasks.domain import InputError, UnavailableError
 from mer_tasks.settings import Machine
 
 
@@ -19,7 +19,7 @@ def connect(machine: Machine, experiment: str | None = None) -> MlflowClient:
 
     Raises:
         InputError: what answers is no MLflow server.
-        AwayError: nothing answers there now, or only that it cannot.
+        UnavailableError: nothing answers there now, or only that it cannot.
     """
     uri = machine.mlflow_uri
     _quieten()
@@ -55,7 +55,7 @@ def _check_server(uri: str) -> None:
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except httpx.HTTPError as error:
-        raise (AwayError if _is_away(error) else InputError)(
+        raise (UnavailableError if _is_away(error) else InputError)(
             f"MLFLOW_TRACKING_URI: no MLflow server answers at {httpx.URL(uri).copy_with(userinfo=b'')}"
             f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
         ) from error

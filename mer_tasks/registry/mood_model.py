@@ -14,15 +14,15 @@ from mer_tasks.audio.cut import load_clip
 from mer_tasks.domain import MOODS
 from mer_tasks.features.table import clip_features
 from mer_tasks.models import resnet18
-from mer_tasks.settings import Clips, Features, Resnet18, load_machine
+from mer_tasks.settings import ClipSettings, FeatureSettings, Resnet18, load_machine
 
 
 @dataclass(frozen=True)
 class MoodModel:
     """A fitted classifier with the settings it was trained by, so that serving cannot drift from training."""
 
-    clips: Clips
-    features: Features
+    clips: ClipSettings
+    features: FeatureSettings
     classifier: Pipeline
     backbone: torch.nn.Module | None
 
@@ -37,8 +37,8 @@ class MoodModel:
             )
             backbone.load_state_dict(torch.load(files["backbone"], map_location="cpu", weights_only=True))
         return cls(
-            Clips.model_validate(card["params"]["clips"]),
-            Features.model_validate(card["params"]["features"]),
+            ClipSettings.model_validate(card["params"]["clips"]),
+            FeatureSettings.model_validate(card["params"]["features"]),
             joblib.load(files["classifier"]),
             backbone,
         )

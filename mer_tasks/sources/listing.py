@@ -8,8 +8,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
-from mer_tasks.checks import CONTROL_CHARACTER, track_id, web_address
 from mer_tasks.domain import ChartEntry, InputError, Track, normalised
+from mer_tasks.validation import CONTROL_CHARACTER, track_id, web_address
 
 LONGEST_TEXT = 1000
 """Characters of a title or an artist; what is longer is cut."""

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from mer_tasks.audio.cut import SLACK_S, clip_path, cut_clip, load_clip, window
 from mer_tasks.audio.decode import AudioError, decode
 from mer_tasks.files import sha256_of
-from mer_tasks.settings import Clips, Params, load_params
+from mer_tasks.settings import ClipSettings, Params, load_params
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = load_params(ROOT / "params.yaml").clips
 
 
 @pytest.fixture
-def settings(params: Params) -> Clips:
+def settings(params: Params) -> ClipSettings:
     """The real settings for clips of three seconds."""
     return params.clips.model_copy(update={"duration_s": 3.0, "min_duration_s": 2.0})
 
@@ -72,7 +72,7 @@ def test_window_needs_enough() -> None:
         window(2.0, SETTINGS, "short.mp3")
 
 
-def test_clip_is_what_was_measured(tmp_path: Path, settings: Clips) -> None:
+def test_clip_is_what_was_measured(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     clip = cut_clip(song, tmp_path / "clips", settings)
     stored = clip_path(tmp_path / "clips", clip.sha256)
@@ -86,7 +86,7 @@ def test_clip_is_what_was_measured(tmp_path: Path, settings: Clips) -> None:
     assert clip.loudness_lufs == pytest.approx(loudness, abs=0.01)
 
 
-def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: Clips) -> None:
+def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     clip = cut_clip(song, tmp_path / "clips", settings)
     heard = decode(clip_path(tmp_path / "clips", clip.sha256)).y[0]
@@ -95,7 +95,7 @@ def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: Clips) -> No
     assert np.corrcoef(heard[:n], original[:n])[0, 1] > 0.98
 
 
-def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: Clips) -> None:
+def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     excerpt = tmp_path / "excerpt.wav"
     sound = decode(song, 3.0, 4.0)  # a second more than the clip
@@ -104,20 +104,20 @@ def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: Clips) -> 
     assert clip == cut_clip(song, tmp_path / "clips", settings)
 
 
-def test_excerpt_keeps_the_rules_of_songs(tmp_path: Path, settings: Clips) -> None:
+def test_excerpt_keeps_the_rules_of_songs(tmp_path: Path, settings: ClipSettings) -> None:
     with pytest.raises(AudioError, match=r"^short\.wav: is 1\.0 s long; a clip needs 2 s$"):
         cut_clip(write_song(tmp_path / "short.wav", 1.0), tmp_path / "clips", settings, start_s=60.0)
     with pytest.raises(AudioError, match=r"^nothing\.wav: is silent$"):
         cut_clip(write_song(tmp_path / "nothing.wav", 3.0, gain=0.0), tmp_path / "clips", settings, 60.0)
 
 
-def test_equal_songs_give_equal_bytes(tmp_path: Path, settings: Clips) -> None:
+def test_equal_songs_give_equal_bytes(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     copy = shutil.copyfile(song, tmp_path / "other name.wav")
     assert cut_clip(song, tmp_path / "one", settings) == cut_clip(copy, tmp_path / "two", settings)
 
 
-def test_store_holds_clips_and_nothing_else(tmp_path: Path, settings: Clips) -> None:
+def test_store_holds_clips_and_nothing_else(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     store = tmp_path / "clips"
     clips = {cut_clip(song, store, settings), cut_clip(song, store, settings)}
@@ -126,7 +126,7 @@ def test_store_holds_clips_and_nothing_else(tmp_path: Path, settings: Clips) -> 
     ]
 
 
-def test_damaged_clip_in_the_store_is_mended(tmp_path: Path, settings: Clips) -> None:
+def test_damaged_clip_in_the_store_is_mended(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     store = tmp_path / "clips"
     stored = clip_path(store, cut_clip(song, store, settings).sha256)
@@ -134,7 +134,7 @@ def test_damaged_clip_in_the_store_is_mended(tmp_path: Path, settings: Clips) ->
     assert cut_clip(song, store, settings).sha256 == sha256_of(stored)
 
 
-def test_what_is_a_clip_already_keeps_its_bytes(tmp_path: Path, settings: Clips) -> None:
+def test_what_is_a_clip_already_keeps_its_bytes(tmp_path: Path, settings: ClipSettings) -> None:
     mp3 = mp3_of(write_song(tmp_path / "clip.wav", seconds=3.2))
     clip = cut_clip(mp3, tmp_path / "clips", settings)
     assert (clip.sha256, clip.start_s) == (sha256_of(mp3), 0.0)
@@ -142,7 +142,7 @@ def test_what_is_a_clip_already_keeps_its_bytes(tmp_path: Path, settings: Clips)
     assert again == clip
 
 
-def test_clip_from_the_very_start_of_an_mp3_is_cut(tmp_path: Path, settings: Clips) -> None:
+def test_clip_from_the_very_start_of_an_mp3_is_cut(tmp_path: Path, settings: ClipSettings) -> None:
     mp3 = mp3_of(write_song(tmp_path / "song.wav", seconds=12.0))
     clip = cut_clip(mp3, tmp_path / "clips", settings.model_copy(update={"start_fraction": 0.0}))
     assert clip.duration_s == pytest.approx(3.0, abs=0.06)
@@ -159,7 +159,7 @@ def test_clip_from_the_very_start_of_an_mp3_is_cut(tmp_path: Path, settings: Cli
     ],
 )
 def test_rates_and_channels_an_mp3_lacks(
-    tmp_path: Path, settings: Clips, sr: int, channels: int, clip_sr: int, clip_channels: int
+    tmp_path: Path, settings: ClipSettings, sr: int, channels: int, clip_sr: int, clip_channels: int
 ) -> None:
     song = write_song(tmp_path / "song.wav", seconds=4.0, sr=sr, channels=channels)
     clip = cut_clip(song, tmp_path / "clips", settings)
@@ -168,21 +168,21 @@ def test_rates_and_channels_an_mp3_lacks(
 
 
 @pytest.mark.parametrize("gain", [0.0, 1e-4])
-def test_silence_is_left_out(tmp_path: Path, settings: Clips, gain: float) -> None:
+def test_silence_is_left_out(tmp_path: Path, settings: ClipSettings, gain: float) -> None:
     song = write_song(tmp_path / "nothing.wav", seconds=4.0, gain=gain)
     with pytest.raises(AudioError, match=r"^nothing\.wav: is silent$"):
         cut_clip(song, tmp_path / "clips", settings)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.9])
-def test_short_songs_are_left_out(tmp_path: Path, settings: Clips, seconds: float) -> None:
+def test_short_songs_are_left_out(tmp_path: Path, settings: ClipSettings, seconds: float) -> None:
     song = write_song(tmp_path / "short.wav", seconds=seconds)
     with pytest.raises(AudioError, match=rf"^short\.wav: is {seconds} s long; a clip needs 2 s$"):
         cut_clip(song, tmp_path / "clips", settings)
     assert not (tmp_path / "clips").exists()
 
 
-def test_truncated_song_is_cut_from_what_is_left(tmp_path: Path, settings: Clips) -> None:
+def test_truncated_song_is_cut_from_what_is_left(tmp_path: Path, settings: ClipSettings) -> None:
     mp3 = mp3_of(write_song(tmp_path / "song.wav", seconds=24.0))
     content = mp3.read_bytes()
     mp3.write_bytes(content[: len(content) // 2])
@@ -193,7 +193,7 @@ def test_truncated_song_is_cut_from_what_is_left(tmp_path: Path, settings: Clips
         cut_clip(mp3, tmp_path / "clips", settings)
 
 
-def test_model_hears_what_the_clip_holds(tmp_path: Path, settings: Clips) -> None:
+def test_model_hears_what_the_clip_holds(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     clip = cut_clip(song, tmp_path / "clips", settings)
     stored = clip_path(tmp_path / "clips", clip.sha256)

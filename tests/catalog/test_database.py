@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
 from mer_tasks.catalog.queue import Terms, claim_songs, tidy_queue
 from mer_tasks.catalog.schema import metadata, tracks
-from mer_tasks.domain import AwayError, InputError
+from mer_tasks.domain import InputError, UnavailableError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -81,12 +81,12 @@ def test_a_newer_catalog_is_refused_and_left_alone(catalog: Catalog, catalog_url
     [
         (
             "postgresql://mer:hunter2@127.0.0.1:1/mer",
-            AwayError,
+            UnavailableError,
             r"catalog postgresql://mer:\*\*\*@127.0.0.1:1/mer: .*refused",
         ),
         (
             "postgresql://mer@127.0.0.1:1/mer?password=hunter2",
-            AwayError,
+            UnavailableError,
             "catalog postgresql://mer@127.0.0.1:1/mer: ",
         ),
         (
@@ -211,7 +211,7 @@ def test_the_revision_changes_with_every_observation_and_with_the_catalog(
 def test_a_server_that_does_not_answer_is_away_and_one_that_refuses_is_not(
     postgres: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(AwayError, match=r"start it or try again later"):
+    with pytest.raises(UnavailableError, match=r"start it or try again later"):
         Catalog.open(f"postgresql://mer@/postgres?host={tmp_path}")
     with pytest.raises(InputError, match=r"no_such_database.* does not exist; check MER_DATABASE_URL"):
         Catalog.open(postgres.replace("/postgres?", "/no_such_database?"))

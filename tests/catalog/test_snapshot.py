@@ -23,7 +23,7 @@ from mer_tasks.catalog.snapshot import (
 )
 from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError, normalised
 from mer_tasks.settings import Params
-from mer_tasks.settings import Snapshot as Settings
+from mer_tasks.settings import SnapshotSettings as Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 REAL_DATA = os.environ.get("MER_REAL_DATA")

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
-from mer_tasks.settings import Evaluation, ModelName, Params
+from mer_tasks.settings import EvaluationSettings, ModelName, Params
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_form_offers_what_the_settings_know(dag: DAG, module: ModuleType) ->
     models = dag.params.get_param("models").schema
     assert tuple(models["items"]["enum"]) == tuple(models["examples"]) == get_args(ModelName)
     protocols = dag.params.get_param("protocol").schema["enum"]
-    assert tuple(protocols[1:]) == get_args(Evaluation.model_fields["protocol"].annotation)
+    assert tuple(protocols[1:]) == get_args(EvaluationSettings.model_fields["protocol"].annotation)
     assert set(module.OVERRIDES) | {"as_of", "promote"} == set(dag.params)
     for key in module.OVERRIDES.values():
         section, name = key.split(".")

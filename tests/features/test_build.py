@@ -20,7 +20,7 @@ from mer_tasks.catalog.snapshot import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.build import FeaturesReport, build_features
 from mer_tasks.features.table import clip_features, load_features
-from mer_tasks.settings import Features, Params, load_params
+from mer_tasks.settings import FeatureSettings, Params, load_params
 
 ROOT = Path(__file__).parents[2]
 MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"
@@ -33,7 +33,7 @@ def _few_clips_are_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(params: Params) -> Features:
+def settings(params: Params) -> FeatureSettings:
     """The real settings with fewer and smaller frames."""
     return params.features.model_copy(update={"hop_length": 2048, "n_mels": 32})
 
@@ -54,7 +54,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture
-def build(tmp_path: Path, clips: dict[str, str], settings: Features) -> Build:
+def build(tmp_path: Path, clips: dict[str, str], settings: FeatureSettings) -> Build:
     """A function that builds the features of a snapshot in the test's own folders."""
     clip_store = Path(shutil.copytree(clips["store"], tmp_path / "clips"))
 
@@ -81,7 +81,7 @@ def everything(clips: dict[str, str]) -> Snapshot:
 
 
 def test_each_song_has_its_row(
-    tmp_path: Path, clips: dict[str, str], settings: Features, build: Build
+    tmp_path: Path, clips: dict[str, str], settings: FeatureSettings, build: Build
 ) -> None:
     report = build(everything(clips), n_workers=2)
     assert (report.clips, report.computed, report.spotify) == (3, 3, 2)

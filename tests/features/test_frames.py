@@ -14,7 +14,7 @@ from mer_tasks.audio.decode import decode, mono
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.frames import Frames, block_height, blocks_of
 from mer_tasks.features.stft import magnitude_of, n_frames
-from mer_tasks.settings import Block, Features, Params
+from mer_tasks.settings import Block, FeatureSettings, Params
 
 REAL = os.environ.get("MER_REAL_DATA")
 DEVICES = ["cpu:0", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
@@ -36,7 +36,7 @@ def real_clip(place: int, sr: int = 22050) -> np.ndarray:
     return mono(decode(sorted(Path(str(REAL), "4q", "clips").iterdir())[place]), sr)
 
 
-def librosas(name: Block, y: np.ndarray, settings: Features) -> np.ndarray:
+def librosas(name: Block, y: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """What librosa gives for a block when it is called with samples alone."""
     sr, n_fft, hop_length = settings.sr, settings.n_fft, settings.hop_length
     of, stft = librosa.feature, {"sr": sr, "n_fft": n_fft, "hop_length": hop_length}
@@ -58,7 +58,7 @@ def librosas(name: Block, y: np.ndarray, settings: Features) -> np.ndarray:
     return calls[name]()
 
 
-def assert_as_librosa(name: Block, y: np.ndarray, settings: Features) -> None:
+def assert_as_librosa(name: Block, y: np.ndarray, settings: FeatureSettings) -> None:
     """1e-4 of librosa's value, or of a block's largest where values cross zero; and the quantised CENS."""
     ours, expected = blocks_of(Frames(y, settings), (name,))[name], librosas(name, y, settings)
     assert (ours.dtype, ours.shape) == (np.float32, expected.shape)
@@ -102,7 +102,7 @@ def test_other_rates_and_hops_are_librosas(sr: int, n_fft: int, hop_length: int,
     assert_chroma_as_librosa(y, other)
 
 
-def assert_chroma_as_librosa(y: np.ndarray, settings: Features) -> None:
+def assert_chroma_as_librosa(y: np.ndarray, settings: FeatureSettings) -> None:
     sr, hop_length = settings.sr, settings.hop_length
     expected = librosa.feature.chroma_cqt(
         y=y, sr=sr, hop_length=hop_length, bins_per_octave=36, n_octaves=7, norm=None, tuning=None

@@ -11,14 +11,14 @@ from hypothesis.extra.numpy import arrays
 
 from mer_tasks.features.frames import Blocks
 from mer_tasks.features.image import fix_length, image_rows, image_shape, song_image
-from mer_tasks.settings import Block, Features, Params, load_params
+from mer_tasks.settings import Block, FeatureSettings, Params, load_params
 
 N = 7
 HEIGHTS: dict[Block, int] = {"mfcc": 20, "centroid": 1, "cens": 12, "mel": 128}
 
 
 @pytest.fixture
-def settings(params: Params) -> Features:
+def settings(params: Params) -> FeatureSettings:
     return params.features
 
 
@@ -28,13 +28,13 @@ def blocks() -> Blocks:
     return {name: rng.uniform(1, 9, (height, N)).astype(np.float32) for name, height in HEIGHTS.items()}
 
 
-def test_the_papers_shape(settings: Features) -> None:
+def test_the_papers_shape(settings: FeatureSettings) -> None:
     assert image_shape(settings) == (161, 1292)
     assert fix_length(np.zeros(5, np.float32), settings).shape == (661500,)
     assert fix_length(np.zeros(700_000, np.float32), settings).shape == (661500,)
 
 
-def test_blocks_lie_as_the_stack_says(blocks: Blocks, settings: Features) -> None:
+def test_blocks_lie_as_the_stack_says(blocks: Blocks, settings: FeatureSettings) -> None:
     plain = settings.model_copy(update={"scale": "none", "mel": "power"})
     image = song_image(blocks, plain)
     assert (image.dtype, image.shape) == (np.float32, (161, N))
@@ -45,27 +45,27 @@ def test_blocks_lie_as_the_stack_says(blocks: Blocks, settings: Features) -> Non
     assert len(image_rows(settings)) == 161
 
 
-def test_mel_is_in_decibels_of_its_maximum(blocks: Blocks, settings: Features) -> None:
+def test_mel_is_in_decibels_of_its_maximum(blocks: Blocks, settings: FeatureSettings) -> None:
     only_mel = settings.model_copy(update={"scale": "none", "stack": ("mel",)})
     image = song_image(blocks, only_mel)
     np.testing.assert_array_equal(image, librosa.power_to_db(blocks["mel"], ref=np.max))
     assert image.max() == 0
 
 
-def test_each_block_spans_its_scale(blocks: Blocks, settings: Features) -> None:
+def test_each_block_spans_its_scale(blocks: Blocks, settings: FeatureSettings) -> None:
     image = song_image(blocks, settings)
     for block in np.split(image, [20, 21, 33]):
         assert (block.min(), block.max()) == (0, 1)
 
 
-def test_each_row_spans_its_scale(blocks: Blocks, settings: Features) -> None:
+def test_each_row_spans_its_scale(blocks: Blocks, settings: FeatureSettings) -> None:
     image = song_image(blocks, settings.model_copy(update={"scale": "row"}))
     np.testing.assert_array_equal(image.min(axis=1), 0)
     np.testing.assert_array_equal(image.max(axis=1), 1)
 
 
 @pytest.mark.parametrize("scale", ["block", "row"])
-def test_what_is_constant_becomes_zero(blocks: Blocks, settings: Features, scale: str) -> None:
+def test_what_is_constant_becomes_zero(blocks: Blocks, settings: FeatureSettings, scale: str) -> None:
     flat = {**blocks, "centroid": np.full((1, N), 440, np.float32)}
     image = song_image(flat, settings.model_copy(update={"scale": scale}))
     np.testing.assert_array_equal(image[20], 0)

@@ -8,14 +8,14 @@ import pytest
 from mer_tasks.features import store as store_module
 from mer_tasks.features.clip import ClipFeatures, describe
 from mer_tasks.features.store import DEPENDS_ON, FeatureStore, Part
-from mer_tasks.settings import Features, Params
+from mer_tasks.settings import FeatureSettings, Params
 
 SHA256 = "ab" * 32
 ALL = ("mfcc", "centroid", "cens", "mel", "summary")
 
 
 @pytest.fixture
-def settings(params: Params) -> Features:
+def settings(params: Params) -> FeatureSettings:
     return params.features.model_copy(update={"hop_length": 2048, "n_mels": 32})
 
 
@@ -24,11 +24,11 @@ def y() -> np.ndarray:
     return np.sin(np.arange(22050, dtype=np.float32) / 7) * np.linspace(0, 1, 22050, dtype=np.float32)
 
 
-def ask(folder: Path, settings: Features, y: np.ndarray) -> tuple[ClipFeatures, tuple[Part, ...]]:
+def ask(folder: Path, settings: FeatureSettings, y: np.ndarray) -> tuple[ClipFeatures, tuple[Part, ...]]:
     return FeatureStore(folder, settings).features(SHA256, lambda: y)
 
 
-def test_what_is_kept_is_what_was_computed(tmp_path: Path, settings: Features, y: np.ndarray) -> None:
+def test_what_is_kept_is_what_was_computed(tmp_path: Path, settings: FeatureSettings, y: np.ndarray) -> None:
     assert not FeatureStore(tmp_path, settings).holds(SHA256)
     computed, parts = ask(tmp_path, settings, y)
     assert (parts, FeatureStore(tmp_path, settings).holds(SHA256)) == (ALL, True)
@@ -44,7 +44,7 @@ def test_what_is_kept_is_what_was_computed(tmp_path: Path, settings: Features, y
 @pytest.mark.parametrize("part", ["mel", "summary"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
 def test_half_a_file_is_computed_again(
-    tmp_path: Path, settings: Features, y: np.ndarray, share: float, part: Part
+    tmp_path: Path, settings: FeatureSettings, y: np.ndarray, share: float, part: Part
 ) -> None:
     ask(tmp_path, settings, y)
     path = FeatureStore(tmp_path, settings).path(SHA256, part)
@@ -54,7 +54,7 @@ def test_half_a_file_is_computed_again(
     assert path.read_bytes() == content
 
 
-def test_an_altered_file_counts_as_none(tmp_path: Path, settings: Features, y: np.ndarray) -> None:
+def test_an_altered_file_counts_as_none(tmp_path: Path, settings: FeatureSettings, y: np.ndarray) -> None:
     ask(tmp_path, settings, y)
     store = FeatureStore(tmp_path, settings)
     path = store.path(SHA256, "mel")
@@ -80,7 +80,11 @@ def test_an_altered_file_counts_as_none(tmp_path: Path, settings: Features, y: n
     ids=str,
 )
 def test_a_changed_setting_computes_what_depends_on_it(
-    tmp_path: Path, settings: Features, y: np.ndarray, change: dict[str, object], anew: tuple[Part, ...]
+    tmp_path: Path,
+    settings: FeatureSettings,
+    y: np.ndarray,
+    change: dict[str, object],
+    anew: tuple[Part, ...],
 ) -> None:
     ask(tmp_path, settings, y)
     assert ask(tmp_path, settings.model_copy(update=change), y)[1] == anew
@@ -89,7 +93,7 @@ def test_a_changed_setting_computes_what_depends_on_it(
 
 @pytest.mark.parametrize("library", store_module.LIBRARIES)
 def test_another_version_computes_all(
-    tmp_path: Path, settings: Features, y: np.ndarray, library: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, settings: FeatureSettings, y: np.ndarray, library: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(tmp_path, settings, y)
     versions = dict.fromkeys(store_module.LIBRARIES, "1") | {library: "2"}
@@ -98,4 +102,4 @@ def test_another_version_computes_all(
 
 
 def test_every_setting_of_a_part_is_one() -> None:
-    assert {name for names in DEPENDS_ON.values() for name in names} < set(Features.model_fields)
+    assert {name for names in DEPENDS_ON.values() for name in names} < set(FeatureSettings.model_fields)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mer_tasks.features.clip import describe, summary_names
-from mer_tasks.settings import Features, Params
+from mer_tasks.settings import FeatureSettings, Params
 
 SR = 22050
 FOLLOW_THE_LEVEL = (
@@ -21,11 +21,11 @@ FOLLOW_THE_LEVEL = (
 
 
 @pytest.fixture
-def settings(params: Params) -> Features:
+def settings(params: Params) -> FeatureSettings:
     return params.features
 
 
-def summary(y: np.ndarray, settings: Features) -> dict[str, float]:
+def summary(y: np.ndarray, settings: FeatureSettings) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Trying to estimate tuning")  # silence has no pitch
         return describe(y.astype(np.float32), settings).summary
@@ -60,7 +60,7 @@ def music(seconds: float = 6.0) -> np.ndarray:
     return y * pulse + 0.005 * np.random.default_rng(1).normal(size=len(y))
 
 
-def test_names_are_the_same_for_every_clip(settings: Features) -> None:
+def test_names_are_the_same_for_every_clip(settings: FeatureSettings) -> None:
     names = summary_names(settings)
     assert tuple(summary(music(), settings)) == names
     assert len(set(names)) == len(names)
@@ -80,13 +80,13 @@ def test_names_are_the_same_for_every_clip(settings: Features) -> None:
     ],
     ids=["silence", "dc", "one click", "one sample", "short noise", "nyquist", "clicks on dc"],
 )
-def test_every_signal_gives_numbers(y: np.ndarray, settings: Features) -> None:
+def test_every_signal_gives_numbers(y: np.ndarray, settings: FeatureSettings) -> None:
     values = summary(y, settings)
     assert [name for name, value in values.items() if not np.isfinite(value)] == []
     assert tuple(values) == summary_names(settings)
 
 
-def test_volume_moves_only_levels(settings: Features) -> None:
+def test_volume_moves_only_levels(settings: FeatureSettings) -> None:
     loud, quiet = summary(music(), settings), summary(0.25 * music(), settings)
     moved = {name for name in loud if not np.isclose(loud[name], quiet[name], rtol=1e-3, atol=1e-2)}
     levels = {name for name in loud if name.startswith(FOLLOW_THE_LEVEL)}
@@ -95,14 +95,14 @@ def test_volume_moves_only_levels(settings: Features) -> None:
     assert loud["rms_db_mean"] - quiet["rms_db_mean"] == pytest.approx(12.04, abs=0.05)
 
 
-def test_padding_is_not_counted(settings: Features) -> None:
+def test_padding_is_not_counted(settings: FeatureSettings) -> None:
     short, long = summary(tones(440, seconds=8), settings), summary(tones(440, seconds=30), settings)
     for name in ("rms_db_mean", "centroid_log_mean", "mfcc_1_mean", "mel_5_mean", "steady_1.0s"):
         assert short[name] == pytest.approx(long[name], rel=0.05), name
 
 
 @pytest.mark.parametrize("root", [0, 5, 9])
-def test_mode(root: int, settings: Features) -> None:
+def test_mode(root: int, settings: FeatureSettings) -> None:
     major = summary(cadence(root, (0, 4, 7)), settings)
     minor = summary(cadence(root, (0, 3, 7)), settings)
     assert major["key_major_minus_minor"] > 0.1
@@ -111,19 +111,19 @@ def test_mode(root: int, settings: Features) -> None:
 
 
 @pytest.mark.parametrize("bpm", [90, 150])
-def test_tempo(bpm: float, settings: Features) -> None:
+def test_tempo(bpm: float, settings: FeatureSettings) -> None:
     octave = np.log2(bpm) - summary(clicks(bpm), settings)["tempo_log2_bpm"]
     assert octave == pytest.approx(round(octave), abs=0.05)  # half or double the tempo is no error of ours
 
 
-def test_faster_pulse_moves_the_modulation(settings: Features) -> None:
+def test_faster_pulse_moves_the_modulation(settings: FeatureSettings) -> None:
     slow, fast = summary(clicks(45), settings), summary(clicks(300), settings)
     assert slow["modulation_share_3_0.5hz"] > fast["modulation_share_3_0.5hz"]
     assert fast["modulation_share_3_4hz"] > slow["modulation_share_3_4hz"]
     assert fast["onset_mean"] > slow["onset_mean"]
 
 
-def test_brighter_noisier_and_steadier(settings: Features) -> None:
+def test_brighter_noisier_and_steadier(settings: FeatureSettings) -> None:
     noise = 0.1 * np.random.default_rng(0).normal(size=6 * SR)
     dark, bright, noisy = (
         summary(tones(200), settings),
@@ -145,15 +145,15 @@ def test_brighter_noisier_and_steadier(settings: Features) -> None:
     ],
     ids=str,
 )
-def test_other_settings_fit_too(settings: Features, other: dict[str, int]) -> None:
-    changed = Features.model_validate(settings.model_dump() | other)
+def test_other_settings_fit_too(settings: FeatureSettings, other: dict[str, int]) -> None:
+    changed = FeatureSettings.model_validate(settings.model_dump() | other)
     values = summary(music(), changed)
     assert np.isfinite(list(values.values())).all()
     assert tuple(values) == summary_names(changed)
 
 
 @pytest.mark.parametrize(("root", "fifths"), [(0, 0), (7, 1), (9, 3)])
-def test_key(root: int, fifths: int, settings: Features) -> None:
+def test_key(root: int, fifths: int, settings: FeatureSettings) -> None:
     values = summary(cadence(root, (0, 4, 7)), settings)
     assert values["key_is_major"] == 1
     assert values["key_fifths_cos"] == pytest.approx(np.cos(np.pi * fifths / 6), abs=1e-6)
@@ -161,7 +161,7 @@ def test_key(root: int, fifths: int, settings: Features) -> None:
     assert summary(cadence(root, (0, 3, 7)), settings)["key_is_major"] == 0
 
 
-def test_pulse(settings: Features) -> None:
+def test_pulse(settings: FeatureSettings) -> None:
     regular, noise = (
         summary(clicks(120), settings),
         summary(np.random.default_rng(0).normal(size=SR * 20), settings),
@@ -170,7 +170,7 @@ def test_pulse(settings: Features) -> None:
     assert regular["tempo_strength"] > 2 * noise["tempo_strength"]
 
 
-def test_loudness_is_that_of_the_standard(settings: Features) -> None:
+def test_loudness_is_that_of_the_standard(settings: FeatureSettings) -> None:
     t = np.arange(20 * SR) / SR
     full_scale = np.sin(2 * np.pi * 997 * t)  # BS.1770: -3.01 LKFS in one channel
     assert summary(full_scale, settings)["loudness_lufs"] == pytest.approx(-3.01, abs=0.1)
@@ -179,7 +179,7 @@ def test_loudness_is_that_of_the_standard(settings: Features) -> None:
     assert summary(np.zeros(SR), settings)["loudness_lufs"] == -70
 
 
-def test_beating_partials_are_rougher_than_a_fifth(settings: Features) -> None:
+def test_beating_partials_are_rougher_than_a_fifth(settings: FeatureSettings) -> None:
     names = "roughness_mean"
     fifth, second = summary(tones(440, 660), settings)[names], summary(tones(440, 485), settings)[names]
     assert second > 3 * fifth

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mer_tasks.audio.decode import AudioError, decode, mono
 from mer_tasks.features.clip import describe
 from mer_tasks.features.frames import Frames, blocks_of
-from mer_tasks.settings import Block, Features, Params, load_params
+from mer_tasks.settings import Block, FeatureSettings, Params, load_params
 
 REAL = os.environ.get("MER_REAL_DATA")
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").features
@@ -56,7 +56,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return data.tobytes()
 
 
-def assert_numbers_or_a_reason(content: bytes, params: Features) -> None:
+def assert_numbers_or_a_reason(content: bytes, params: FeatureSettings) -> None:
     y = heard(content)
     if isinstance(y, str):
         assert y.startswith("audio: ")
@@ -70,14 +70,14 @@ def assert_numbers_or_a_reason(content: bytes, params: Features) -> None:
 
 
 @pytest.fixture
-def quick(params: Params) -> Features:
+def quick(params: Params) -> FeatureSettings:
     """Fewer frames, so that many files can be described."""
     return params.features.model_copy(update={"hop_length": 4096})
 
 
 @pytest.mark.parametrize("ending", ["mp3", "wav", "ogg", "flac"])
 def test_damaged_files_give_numbers_or_a_reason(
-    ending: str, tmp_path: Path, write_tone: Callable[..., Path], quick: Features
+    ending: str, tmp_path: Path, write_tone: Callable[..., Path], quick: FeatureSettings
 ) -> None:
     content = write_tone(tmp_path / f"tone.{ending}").read_bytes()
     rng = np.random.default_rng(len(ending))
@@ -87,7 +87,7 @@ def test_damaged_files_give_numbers_or_a_reason(
 
 @pytest.mark.slow
 @pytest.mark.skipif(REAL is None, reason="MER_REAL_DATA is not set")
-def test_500_damaged_clips_give_numbers_or_a_reason(quick: Features) -> None:
+def test_500_damaged_clips_give_numbers_or_a_reason(quick: FeatureSettings) -> None:
     clips = sorted(Path(str(REAL), "4q", "clips").iterdir())
     rng = np.random.default_rng(4)
     for clip in rng.choice(np.array(clips), 500):
@@ -138,7 +138,7 @@ def test_rate_and_channels_of_a_file_hardly_matter(sr: int, channels: int, tmp_p
 
 
 @pytest.mark.parametrize("seconds", [0.2, 31, 600])
-def test_any_length_gives_an_image_of_30_s(seconds: float, quick: Features) -> None:
+def test_any_length_gives_an_image_of_30_s(seconds: float, quick: FeatureSettings) -> None:
     features = describe(music(seconds), quick)
     assert {rows.shape[1] for rows in features.blocks.values()} == {162}
     assert np.isfinite(list(features.summary.values())).all()

@@ -6,14 +6,14 @@ clip as a file.
 
 from pathlib import Path
 
-from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips
+from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio import file, http, youtube
 from mer_tasks.sources.audio.contract import Fetched, FetchError
+from mer_tasks.validation import is_video
 
 
-def fetch_audio(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def fetch_audio(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
     """A track's audio: its own file as it is, else from its address or by search, into `folder`.
 
     Raises:

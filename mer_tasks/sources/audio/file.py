@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips
+from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 
-def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
     """The file as it is.
 
     Raises:

@@ -7,13 +7,13 @@ import httpx
 import soundfile
 
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips
+from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 from mer_tasks.sources.audio.ranges import BLOCK, Excerpt, excerpt
 from mer_tasks.sources.audio.site import Site
 
 
-def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
     """The song, or an excerpt that is its clip, in `folder`, which is for this song alone.
 
     Raises:
@@ -32,7 +32,7 @@ def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
         return Fetched(found, n_bytes=site.n_bytes)
 
 
-def _whole_or_excerpt(site: Site, path: Path, clips: Clips) -> Path | Excerpt:
+def _whole_or_excerpt(site: Site, path: Path, clips: ClipSettings) -> Path | Excerpt:
     with site.get(0, BLOCK - 1) as response:
         if response.status_code == httpx.codes.OK:  # it sends the whole, ranges or not
             return _saved(site, response, path)

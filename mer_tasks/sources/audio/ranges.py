@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from mer_tasks.audio.cut import window
-from mer_tasks.settings import Clips
+from mer_tasks.settings import ClipSettings
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.site import Part, Site
 
@@ -113,7 +113,7 @@ class RemoteFile(io.RawIOBase):
             self._blocks[number + offset // BLOCK] = content[offset : offset + BLOCK]
 
 
-def excerpt(site: Site, first: Part, clips: Clips) -> Excerpt | None:
+def excerpt(site: Site, first: Part, clips: ClipSettings) -> Excerpt | None:
     """The clip of the song whose file begins with `first`.
 
     None means that the whole song is needed: it is hardly longer than its clip, of unknown length or
@@ -132,7 +132,7 @@ def excerpt(site: Site, first: Part, clips: Clips) -> Excerpt | None:
     return None if remote.problem else found
 
 
-def clip_start_s(duration_s: float, clips: Clips) -> float | None:
+def clip_start_s(duration_s: float, clips: ClipSettings) -> float | None:
     """Where the clip of a song of this length starts.
 
     None for a song under two clips long: all of it is little more than the ranges would be.
@@ -142,7 +142,7 @@ def clip_start_s(duration_s: float, clips: Clips) -> float | None:
     return window(duration_s, clips)[0]
 
 
-def _read(remote: RemoteFile, clips: Clips) -> Excerpt | None:
+def _read(remote: RemoteFile, clips: ClipSettings) -> Excerpt | None:
     remote.from_here(_id3_bytes(_bytes_at(remote, 0, 10)))  # libsndfile takes a cover picture for sound
     with soundfile.SoundFile(remote) as song:
         sr, duration_s, is_mp3 = song.samplerate, song.frames / song.samplerate, song.format == "MP3"
@@ -155,14 +155,14 @@ def _read(remote: RemoteFile, clips: Clips) -> Excerpt | None:
     return _from_mp3(remote, start_s, duration_s, clips)
 
 
-def _exactly(start_s: float, song: soundfile.SoundFile, clips: Clips) -> Excerpt | None:
+def _exactly(start_s: float, song: soundfile.SoundFile, clips: ClipSettings) -> Excerpt | None:
     """The clip of an open song that stands at its start; None if there is less of it."""
     n = round(clips.duration_s * song.samplerate)
     y = song.read(n, dtype="float32", always_2d=True)
     return Excerpt(start_s, y, song.samplerate) if len(y) == n else None
 
 
-def _from_mp3(remote: RemoteFile, start_s: float, duration_s: float, clips: Clips) -> Excerpt | None:
+def _from_mp3(remote: RemoteFile, start_s: float, duration_s: float, clips: ClipSettings) -> Excerpt | None:
     """The clip of an mp3, without reading all frames before it, as libsndfile would do to seek."""
     head = _bytes_at(remote, 0, 512)
     lead_s = min(LEAD_S, start_s)

@@ -10,7 +10,7 @@ from unicodedata import category
 import httpx
 
 from mer_tasks.domain import Failure
-from mer_tasks.settings import Audio
+from mer_tasks.settings import AudioSettings
 from mer_tasks.sources.audio.contract import FetchError, on_one_line
 from mer_tasks.sources.connection import Astray, client
 from mer_tasks.sources.http import retry_after
@@ -32,7 +32,7 @@ class Site:
     Every method raises FetchError where the server does not give what was asked.
     """
 
-    def __init__(self, url: str, audio: Audio) -> None:
+    def __init__(self, url: str, audio: AudioSettings) -> None:
         self.url, self.n_bytes = url, 0
         self._audio = audio
         self._client = client(audio.timeout_s)

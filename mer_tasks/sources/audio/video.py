@@ -20,7 +20,7 @@ from yt_dlp import YoutubeDL
 from yt_dlp.utils import YoutubeDLError, match_filter_func
 
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips
+from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError, on_one_line
 from mer_tasks.sources.audio.match import Candidate, score
 from mer_tasks.sources.audio.ranges import clip_start_s
@@ -65,7 +65,7 @@ def main() -> None:
     sys.stdout.buffer.close()
 
 
-def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
     """The song's clip, or the whole where a range fails.
 
     Raises:
@@ -90,7 +90,7 @@ def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
     return Fetched(fetched.path, fetched.start_s, fetched.n_bytes, match)
 
 
-def _candidates(track: Track, audio: Audio) -> Iterator[Candidate]:
+def _candidates(track: Track, audio: AudioSettings) -> Iterator[Candidate]:
     """What the search finds, without asking for each; live streams are none."""
     query = " ".join(f"{track.artist} {track.title}".split())[:LONGEST_QUERY]
     search = audio.youtube.search
@@ -103,7 +103,9 @@ def _candidates(track: Track, audio: Audio) -> Iterator[Candidate]:
             yield Candidate(entry["url"], entry.get("title") or "", channel, entry.get("duration"))
 
 
-def _download(best: Candidate, track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def _download(
+    best: Candidate, track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings
+) -> Fetched:
     """The clip's seconds; the whole if their place is not known or they cannot be had alone."""
     starts = list[float]()
 
@@ -128,7 +130,7 @@ def _download(best: Candidate, track: Track, folder: Path, audio: Audio, clips: 
     return Fetched(path, None, path.stat().st_size)
 
 
-def _is_long_enough(path: Path, clips: Clips) -> bool:
+def _is_long_enough(path: Path, clips: ClipSettings) -> bool:
     """Whether a range is all there: ffmpeg takes a broken connection for the end of a song."""
     from moviepy.video.io.ffmpeg_reader import ffmpeg_parse_infos
 
@@ -139,7 +141,7 @@ def _is_long_enough(path: Path, clips: Clips) -> bool:
     return duration_s is not None and duration_s > clips.duration_s - 1
 
 
-def _saved(options: dict[str, Any], url: str, folder: Path, audio: Audio) -> Path:
+def _saved(options: dict[str, Any], url: str, folder: Path, audio: AudioSettings) -> Path:
     """The file that yt-dlp writes into `folder`, which is for it alone."""
     _run(options | {"paths": {"home": str(folder)}, "outtmpl": "song.%(ext)s"}, url, download=True)
     files = [file for file in folder.glob("song.*") if file.stat().st_size]
@@ -151,7 +153,7 @@ def _saved(options: dict[str, Any], url: str, folder: Path, audio: Audio) -> Pat
     return files[0]
 
 
-def _options(audio: Audio) -> dict[str, Any]:
+def _options(audio: AudioSettings) -> dict[str, Any]:
     def stop_if_large(progress: Mapping[str, Any]) -> None:
         # yt-dlp's own max_filesize believes what the server announces.
         if progress.get("downloaded_bytes", 0) > audio.max_mb * 10**6:

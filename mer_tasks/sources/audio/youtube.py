@@ -13,11 +13,11 @@ from typing import Any
 import imageio_ffmpeg
 
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips
+from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 
 
-def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
+def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
     """The song's clip, or the whole song where a range cannot be had, in `folder`.
 
     yt-dlp does it in a process of its own (`video.py`), which ends, with what it started, when its
@@ -27,11 +27,11 @@ def fetch(track: Track, folder: Path, audio: Audio, clips: Clips) -> Fetched:
         FetchError: the settings do not allow it, or nothing there is the song; nothing is left in `folder`.
         OSError: the file cannot be written.
     """
-    if not audio.youtube.i_have_the_right:
+    if not audio.youtube.download_permitted:
         known = (
             f"{track.url}:" if track.url else f"{track.track_id}: neither path nor url is known; import one."
         )
-        remedy = "YouTube is asked only where audio.youtube.i_have_the_right is true"
+        remedy = "YouTube is asked only where audio.youtube.download_permitted is true"
         raise FetchError(f"{known} {remedy}", Failure.REFUSED)
     with tempfile.TemporaryDirectory(dir=folder, prefix="youtube-") as name:
         work = Path(name)

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from mer_tasks.checks import path_inside
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.settings import Machine, Positive
 from mer_tasks.sources.charts import ChartSettings, Reading
 from mer_tasks.sources.http import without_secrets
 from mer_tasks.sources.listing import Song, listing
 from mer_tasks.sources.lists import Line, fetch_list, is_web, rows_of, version_of
+from mer_tasks.validation import path_inside
 
 TEXTS = tuple(Song.model_fields.keys() - {"path", "url", "may_fetch", "numbers"})
 

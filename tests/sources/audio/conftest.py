@@ -16,7 +16,7 @@ import imageio_ffmpeg
 import pytest
 
 from mer_tasks.domain import Track
-from mer_tasks.settings import Audio, Clips, Params
+from mer_tasks.settings import AudioSettings, ClipSettings, Params
 
 
 class Hostile(BaseHTTPRequestHandler):
@@ -283,14 +283,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def audio(params: Params) -> Audio:
+def audio(params: Params) -> AudioSettings:
     """The real settings, with small limits, for someone who has the right."""
-    youtube = params.audio.youtube.model_copy(update={"i_have_the_right": True})
+    youtube = params.audio.youtube.model_copy(update={"download_permitted": True})
     return params.audio.model_copy(update={"max_mb": 20, "timeout_s": 20.0, "youtube": youtube})
 
 
 @pytest.fixture
-def clips(params: Params) -> Clips:
+def clips(params: Params) -> ClipSettings:
     """The real settings for clips of five seconds."""
     return params.clips.model_copy(update={"duration_s": 5.0, "min_duration_s": 3.0})
 

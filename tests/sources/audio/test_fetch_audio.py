@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from mer_tasks.checks import is_video
 from mer_tasks.domain import Failure, InputError, Track
 from mer_tasks.sources.audio import fetch_audio
 from mer_tasks.sources.audio.contract import Fetched, FetchError
+from mer_tasks.validation import is_video
 
 
 def track(path: Path | None = None, url: str | None = None, may_fetch: bool = True) -> Track:
@@ -61,7 +61,7 @@ def test_what_the_licence_does_not_allow_is_not_asked_for(server, folder, audio,
 
 @pytest.mark.parametrize("url", [None, "https://www.youtube.com/watch?v=x", "https://youtu.be/x"])
 def test_youtube_is_off_until_someone_has_the_right(params, folder, clips, url) -> None:
-    with pytest.raises(InputError, match=r"only where audio\.youtube\.i_have_the_right is true$") as caught:
+    with pytest.raises(InputError, match=r"only where audio\.youtube\.download_permitted is true$") as caught:
         fetch_audio(track(url=url), folder, params.audio, clips)
     assert "\n" not in str(caught.value)
     assert caught.value.failure is Failure.REFUSED

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mer_tasks.audio.cut import cut_clip, window
 from mer_tasks.audio.decode import decode
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio, Clips, load_params
+from mer_tasks.settings import AudioSettings, ClipSettings, load_params
 from mer_tasks.sources.audio import http
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.ranges import clip_start_s
@@ -29,7 +29,7 @@ Song = Callable[[str], Track]
 
 
 @pytest.fixture
-def refused(folder: Path, audio: Audio, clips: Clips, song: Song) -> Callable[..., FetchError]:
+def refused(folder: Path, audio: AudioSettings, clips: ClipSettings, song: Song) -> Callable[..., FetchError]:
     """A function that fetches an address, which must fail cleanly, and gives the failure."""
 
     def fails(url: str, **changes: float) -> FetchError:

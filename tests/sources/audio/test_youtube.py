@@ -12,7 +12,7 @@ import pytest
 from mer_tasks.audio.cut import cut_clip
 from mer_tasks.audio.decode import duration_of
 from mer_tasks.domain import Failure, Track
-from mer_tasks.settings import Audio
+from mer_tasks.settings import AudioSettings
 from mer_tasks.sources.audio import youtube
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.video import failure_of
@@ -21,12 +21,12 @@ SONG = Track("a", "Hello", "Adele", duration_s=80.0)
 
 
 @pytest.fixture
-def audio(audio: Audio, server) -> Audio:
+def audio(audio: AudioSettings, server) -> AudioSettings:
     """Settings that search on the hostile server."""
     return searching(audio, f"{server.url}/search/?q={{query}}")
 
 
-def searching(audio: Audio, address: str) -> Audio:
+def searching(audio: AudioSettings, address: str) -> AudioSettings:
     changed = audio.youtube.model_copy(update={"search": address})
     return audio.model_copy(update={"youtube": changed})
 
@@ -150,7 +150,7 @@ def test_titles_of_all_kinds(server, folder, audio, clips, tmp_path, title) -> N
     assert {path.name for path in tmp_path.iterdir()} == {folder.name}
 
 
-def audio_without_score(audio: Audio) -> Audio:
+def audio_without_score(audio: AudioSettings) -> AudioSettings:
     return audio.model_copy(update={"youtube": audio.youtube.model_copy(update={"min_score": 0.0})})
 
 

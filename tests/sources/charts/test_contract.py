@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.checks import CONTROL_CHARACTER, LONGEST_ID
 from mer_tasks.domain import ChartEntry, InputError, Track
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import charts
 from mer_tasks.sources.charts import ChartSettings, read_chart
+from mer_tasks.validation import CONTROL_CHARACTER, LONGEST_ID
 from tests.sources.charts.servers import (
     Jamendo,
     Request,
