@@ -2,7 +2,10 @@
 
 import difflib
 import os
+import pkgutil
+from collections.abc import Mapping
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    SerializeAsAny,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -25,7 +29,9 @@ from mer_tasks.domain import InputError, Mood
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-ModelName = Literal["logistic_regression", "neural_network", "resnet18"]
+Queue = Literal["default", "gpu"]
+"""Where a task waits for a worker: only what gains from a GPU waits for one."""
+
 Block = Literal[
     "mfcc",
     "centroid",
@@ -138,9 +144,6 @@ class FeatureSettings(Section):
     n_mfcc: Positive
     n_chroma: Positive
     n_mels: Positive
-    stack: Annotated[tuple[Block, ...], Field(min_length=1)]
-    mel: Literal["db", "power"]
-    scale: Literal["block", "row", "none"]
 
     @field_validator("n_fft")
     @classmethod
@@ -177,21 +180,44 @@ class FeatureSettings(Section):
             )
         return n_mels
 
+
+class RepresentationSettings(Section):
+    """The keys of every representation; a module of `features/representations` adds its own."""
+
+
+class StackSettings(RepresentationSettings):
+    """The keys of a representation that stacks frame features, from the top row down."""
+
+    stack: Annotated[tuple[Block, ...], Field(min_length=1)]
+
     @field_validator("stack")
     @classmethod
-    def _can_be_stacked(cls, stack: tuple[Block, ...], others: ValidationInfo) -> tuple[Block, ...]:
-        n_chroma = others.data.get("n_chroma", TONNETZ_CHROMA)  # absent when it broke a rule itself
-        if "tonnetz" in stack and n_chroma != TONNETZ_CHROMA:
-            raise PydanticCustomError(
-                OUR_RULE,
-                "tonnetz needs {semitones} pitch classes; take it out, or write features.n_chroma: {semitones}, not {n}",
-                {"semitones": TONNETZ_CHROMA, "n": n_chroma},
-            )
+    def _names_each_once(cls, stack: tuple[Block, ...]) -> tuple[Block, ...]:
         if twice := [name for name in stack if stack.count(name) > 1]:
             raise PydanticCustomError(
                 OUR_RULE, "{name} stands there more than once; take it out", {"name": twice[0]}
             )
         return stack
+
+
+class SystemSettings(Section):
+    """The keys of every model; its system, a module of `models`, adds its own.
+
+    `system` is the model's own name where it is left out; `reads` names a representation.
+    """
+
+    system: str
+    reads: str
+
+
+class TorchSettings(SystemSettings):
+    """The schedule of a torch model: StepLR multiplies `lr` by `gamma` every `step_size` epochs."""
+
+    lr: PositiveFloat
+    epochs: Positive
+    batch_size: Positive
+    step_size: Positive
+    gamma: PositiveFloat
 
 
 class EvaluationSettings(Section):
@@ -203,47 +229,6 @@ class EvaluationSettings(Section):
     holdout_per_mood: Positive
     seed: int
     bootstrap: Positive
-
-
-class Train(Section):
-    """Which models are trained, and on which features the tabular ones."""
-
-    models: Annotated[tuple[ModelName, ...], Field(min_length=1)]
-    tabular: Literal["auto", "spotify", "summary"]
-
-
-class LogisticRegression(Section):
-    """Multinomial logistic regression on standardised features."""
-
-    C: PositiveFloat
-    max_iter: Positive
-
-
-class TorchTraining(Section):
-    """The schedule of a torch model: StepLR multiplies `lr` by `gamma` every `step_size` epochs."""
-
-    lr: PositiveFloat
-    epochs: Positive
-    batch_size: Positive
-    step_size: Positive
-    gamma: PositiveFloat
-
-
-class NeuralNetwork(TorchTraining):
-    """A multilayer perceptron trained with Adamax."""
-
-    hidden: tuple[Positive, ...]
-
-
-class Resnet18(TorchTraining):
-    """A frozen ResNet-18 whose last layer is trained with SGD."""
-
-    momentum: Share
-    conv1: Literal["sum", "random"]
-    weights: str
-    kernel_size: Positive
-    stride: Positive
-    padding: Annotated[int, Field(ge=0)]
 
 
 class RegistrationSettings(Section):
@@ -261,7 +246,7 @@ class PromotionSettings(Section):
 
 
 class Params(Section):
-    """The whole of `params.yaml`, one section a stage and one a model."""
+    """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
     charts: dict[str, Chart]
     audio: AudioSettings
@@ -269,17 +254,15 @@ class Params(Section):
     snapshot: SnapshotSettings
     quality: QualitySettings
     features: FeatureSettings
+    representations: dict[str, SerializeAsAny[RepresentationSettings]]
     evaluation: EvaluationSettings
-    train: Train
-    logistic_regression: LogisticRegression
-    neural_network: NeuralNetwork
-    resnet18: Resnet18
+    models: Annotated[dict[str, SerializeAsAny[SystemSettings]], Field(min_length=1)]
     registration: RegistrationSettings
     promotion: PromotionSettings
 
 
 class Machine(BaseSettings):
-    """What differs between machines, read from `MER_*` variables; paths are made absolute."""
+    """What differs between machines, read from `MER_*` variables by `load_machine`."""
 
     model_config = SettingsConfigDict(env_prefix="MER_", frozen=True)
 
@@ -296,10 +279,6 @@ class Machine(BaseSettings):
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None
-
-    def model_post_init(self, _: Any) -> None:
-        """Make `home` absolute once, so that tasks may change their folder."""
-        object.__setattr__(self, "home", self.home.absolute())
 
     @property
     def catalog_url(self) -> str:
@@ -342,11 +321,74 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    return checked(Params, values, str(path))
+    return parse_params(values, str(path))
 
 
-def checked(model: type[Checked], values: object, where: str) -> Checked:
-    """The values as a `model`.
+def parse_params(values: object, where: str) -> Params:
+    """The contents of a `params.yaml` as settings, each model's and representation's keys checked by its module.
+
+    Raises:
+        InputError: they break a rule; names the place `where` they stand, the key and the remedy.
+    """
+    if isinstance(values, Mapping):
+        values = {**values}
+        for section, package, key in PLUGINS:
+            if isinstance(entries := values.get(section), Mapping):
+                values[section] = {
+                    name: _plugin_settings(package, name, entry, key, f"{where}: {section}.{name}")
+                    for name, entry in entries.items()
+                }
+    params = checked(Params, values, where)
+    _check_readings(params, where)
+    return params
+
+
+PLUGINS = (
+    ("representations", "mer_tasks.features.representations", None),
+    ("models", "mer_tasks.models", "system"),
+)
+"""Sections whose entries are checked by modules of a package, and the key that names an entry's module."""
+
+
+def plugin_names(package: str) -> tuple[str, ...]:
+    """The modules of a package: found by listing its folder."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__)))
+
+
+def _plugin_settings(package: str, name: str, entry: object, key: str | None, where: str) -> Section:
+    """An entry's keys, checked by the `Settings` of its module."""
+    values = dict(entry) if isinstance(entry, Mapping) else {} if entry is None else entry
+    module = name
+    if key and isinstance(values, dict):
+        module = values.setdefault(key, name)
+    known = plugin_names(package)
+    if module not in known:
+        raise InputError(
+            f"{where}: no {package.rpartition('.')[2]} {module!r}{_closest(str(module), {*known})}"
+        )
+    settings: type[Section] = import_module(f"{package}.{module}").Settings
+    return checked(settings, values, where, ".")
+
+
+def _check_readings(params: Params, where: str) -> None:
+    """Models must read what there is, and a tonnetz needs semitones."""
+    for name, model in params.models.items():
+        if model.reads not in params.representations:
+            known = ", ".join(params.representations)
+            raise InputError(
+                f"{where}: models.{name}.reads: {model.reads!r} is not among representations ({known})"
+            )
+    for name, representation in params.representations.items():
+        stacked = isinstance(representation, StackSettings) and "tonnetz" in representation.stack
+        if stacked and params.features.n_chroma != TONNETZ_CHROMA:
+            raise InputError(
+                f"{where}: representations.{name}.stack: tonnetz needs {TONNETZ_CHROMA} pitch classes; take it"
+                f" out, or write features.n_chroma: {TONNETZ_CHROMA}, not {params.features.n_chroma}"
+            )
+
+
+def checked(model: type[Checked], values: object, where: str, joint: str = ": ") -> Checked:
+    """The values as a `model`; `joint` stands between the place and the key in a message.
 
     Raises:
         InputError: they break a rule; names the place, the key and the remedy.
@@ -354,11 +396,11 @@ def checked(model: type[Checked], values: object, where: str) -> Checked:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}: {_first_problem(error, model)}") from error
+        raise InputError(f"{where}{joint}{_first_problem(error, model)}") from error
 
 
-def load_machine() -> Machine:
-    """Read and check the `MER_*` variables.
+def load_machine(root: Path = Path()) -> Machine:
+    """Read and check the `MER_*` variables; a relative `MER_HOME` is meant from the folder `root`.
 
     Raises:
         InputError: a variable is unknown or its value breaks a rule; names it.
@@ -368,9 +410,10 @@ def load_machine() -> Machine:
         if name.startswith("MER_") and name not in known:
             raise InputError(f"{name}: unknown variable{_closest(name, known)}")
     try:
-        return Machine()
+        machine = Machine()
     except ValidationError as error:
         raise InputError(f"environment: {_first_problem(error, Machine, prefix='MER_')}") from error
+    return machine.model_copy(update={"home": (root / machine.home).absolute()})
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
