@@ -1,7 +1,7 @@
 """Scores of predictions, with intervals."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,11 @@ class Scores:
     accuracy_high: float
     macro_f1: float
     recall: dict[str, float]
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Scores":
+        """The scores that `as_json` gave, other keys ignored."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, rounded to what four digits can say."""
