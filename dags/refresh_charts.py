@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, machine, mer_json
+from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, mer_json
 
 Report = dict[str, Any]
 """What `mer charts --json` prints of a chart."""
@@ -47,8 +47,7 @@ def refresh_charts() -> None:
         from mer_tasks.settings import load_params
 
         chart = get_current_context()["params"]["chart"]
-        machine()  # checks the machine's settings, and goes to the project's folder
-        return [chart] if chart else list(load_params().charts)
+        return [chart] if chart else list(load_params(PROJECT / "params.yaml").charts)
 
     @task(
         pool="downloads",

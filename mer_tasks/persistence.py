@@ -53,7 +53,9 @@ def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
         InputError: the files are not there, damaged, of another pipeline, or hold a type that we do not trust.
     """
     try:
-        if json.loads((folder / "steps.json").read_text(encoding="utf-8")) != [name for name, _ in model.steps]:
+        if json.loads((folder / "steps.json").read_text(encoding="utf-8")) != [
+            name for name, _ in model.steps
+        ]:
             raise InputError(f"{folder}: of another pipeline; train the model again")
         for place, (name, step) in enumerate(model.steps):
             if hasattr(step, "initialize"):
@@ -72,7 +74,9 @@ def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
 
 def _save_arrays(step: Any, path: Path) -> None:
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **{name: getattr(step, name) for name in ARRAYS[type(step).__name__]})
+        np.savez(
+            file, allow_pickle=False, **{name: getattr(step, name) for name in ARRAYS[type(step).__name__]}
+        )
 
 
 def _load_arrays(step: Any, path: Path) -> None:
