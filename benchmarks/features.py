@@ -186,7 +186,7 @@ def new_filters(bins: float) -> None:
 
 
 def errors_of(expected: Blocks, y: np.ndarray) -> dict[str, float]:
-    """How far ours are from librosa's, each relative to librosa's own value unless it says otherwise."""
+    """How far ours are from librosa's, each relative to librosa's own value unless noted otherwise."""
     frames = Frames(y, SETTINGS)
     chroma = librosa.feature.chroma_cqt(
         y=y, sr=SETTINGS.sr, hop_length=SETTINGS.hop_length, bins_per_octave=36, norm=None, n_octaves=7

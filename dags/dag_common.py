@@ -1,7 +1,6 @@
-"""What the DAGs share: how they fail, whom they tell, where the project is."""
+"""What the DAGs share: how they fail, who is alerted, where the project is."""
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -16,14 +15,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 """The folder with `params.yaml` and `dvc.yaml`."""
 
 CATALOG = Asset("catalog")
-"""What is known of songs; updated when a chart says something new."""
+"""What is known of songs; updated when a chart has changed."""
 
 CLIPS = Asset("clips")
 """The store of clips; updated when some were cut."""
 
 
 def alert(context: Mapping[str, Any]) -> None:
-    """Tell a person that a task failed."""
+    """Alert a person that a task failed."""
     from mer_tasks.alerts import alert_on_failure
 
     alert_on_failure(context)
@@ -55,14 +54,22 @@ def machine() -> "Machine":
     """The machine's settings, as `mer` reads them in the project's folder."""
     from mer_tasks.settings import load_machine
 
-    os.chdir(PROJECT)  # MER_HOME may be relative; each task is a process of its own
-    return load_machine()
+    return load_machine(PROJECT)
+
+
+def model_names() -> list[str]:
+    """The models of `params.yaml`, for a form; only their names, so that parsing a DAG stays cheap."""
+    import yaml
+
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    return list(params["models"])
 
 
 def mer_json(folder: Path, *command: str) -> dict[str, Any]:
     """Run a `mer` command in a folder and return the JSON line it prints."""
-    from mer_tasks.workspace import run
+    from mer_tasks.pipeline import run
 
     name, *arguments = command
     lines = run(["mer", name, "--json", *arguments], folder, machine())
-    return json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    printed: dict[str, Any] = json.loads(next(line for line in reversed(lines) if line.startswith("{")))
+    return printed

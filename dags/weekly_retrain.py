@@ -5,14 +5,18 @@ standard library are imported. Each stage of `dvc.yaml` is one task, run in a DV
 """
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, machine, mer_json
+from dag_common import DEFAULT_ARGS, PROJECT, machine, mer_json, model_names
+
+if TYPE_CHECKING:
+    from mer_tasks.workspace import Workspace
 
 WORKSPACES_KEPT = 10
+
+MODELS = model_names()
 
 AS_IN_PARAMS = "Empty: as in params.yaml."
 
@@ -37,8 +41,8 @@ FORM = {
     "models": Param(
         None,
         type=["null", "array"],
-        items={"enum": ["logistic_regression", "neural_network", "resnet18"]},
-        examples=["logistic_regression", "neural_network", "resnet18"],
+        items={"enum": MODELS},
+        examples=MODELS,
         minItems=1,
         uniqueItems=True,
         title="Models",
@@ -56,15 +60,6 @@ FORM = {
         title="Protocol",
         description=f"How models are scored. {AS_IN_PARAMS}",
     ),
-    "weights": Param(
-        None,
-        type=["null", "string"],
-        minLength=1,
-        examples=["imagenet", "none"],
-        title="ResNet-18 weights",
-        description="imagenet (downloaded by torchvision), none (random), or a path to a state dict. "
-        f"{AS_IN_PARAMS} MER_RESNET18_WEIGHTS on the worker overrides it.",
-    ),
     "promote": Param(
         True,
         type="boolean",
@@ -76,9 +71,7 @@ FORM = {
 
 OVERRIDES = {
     "collections": "snapshot.collections",
-    "models": "train.models",
     "protocol": "evaluation.protocol",
-    "weights": "resnet18.weights",
 }
 """Which key of `params.yaml` a field of the form overrides."""
 
@@ -94,26 +87,33 @@ OVERRIDES = {
         "Keeps the mood model fresh: every Monday at 04:00 UTC, and by hand with **Trigger**.\n\n"
         "The songs that the catalog knows become a data set; a critical finding in it stops the run. Models are "
         "trained on it, compared, and the best is registered in MLflow as `mood`. It becomes `mood@champion` when "
-        "it is better than the model in service on songs neither has seen.\n\n"
-        "A failed task sends an alert. `docs/weekly-retraining.md` says how to read, repeat and repair a run."
+        "it is better than the model in service on songs that neither was trained on.\n\n"
+        "A failed task sends an alert. `docs/weekly-retraining.md` explains how to read, repeat and repair a run."
     ),
 )
 def weekly_retrain() -> None:
-    """The road, one task a stage."""
+    """The pipeline, one task a stage."""
 
-    @task
-    def open_workspace() -> list[str]:
-        """Make the folder in which this run's stages work, with the settings of the form; says what to train.
+    @task(multiple_outputs=True)
+    def open_workspace() -> dict[str, list[str]]:
+        """Make the folder in which this run's stages work, with the settings of the form; lists what to train.
 
-        The settings are those of `params.yaml`, changed where the form says so. A run that is cleared and
-        repeated keeps the settings it began with.
+        The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
+        repeated keeps the settings it began with. The result has the models by the queue that each waits in.
         """
+        from mer_tasks.models import queue_of
+        from mer_tasks.pipeline import create_workspace, prune_workspaces
         from mer_tasks.settings import load_params
-        from mer_tasks.workspace import create_workspace, prune_workspaces
+        from mer_tasks.workspace import Workspace
 
-        workspace = create_workspace(PROJECT, _workspace(), _overrides(), machine())
-        prune_workspaces(workspace.parent, keep=WORKSPACES_KEPT)
-        return list(load_params(workspace / "params.yaml").train.models)
+        form = get_current_context()["params"]
+        workspace = create_workspace(
+            Workspace(PROJECT), _workspace().root, _overrides(), form["models"], machine()
+        )
+        prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
+        params = load_params(workspace.params_file)
+        queues = {name: queue_of(params, name) for name in params.models}
+        return {queue: [name for name in queues if queues[name] == queue] for queue in ("default", "gpu")}
 
     @task(pool="downloads", execution_timeout=timedelta(hours=6))
     def collect_clips() -> None:
@@ -122,13 +122,19 @@ def weekly_retrain() -> None:
         A song that cannot be fetched or decoded does not stop the others: the catalog keeps the reason, and
         the quality gate counts how many are missing.
         """
-        from mer_tasks.workspace import run
+        from mer_tasks.pipeline import run
 
-        run(["mer", "clips"], _workspace(), machine())
+        run(["mer", "clips"], _workspace().root, machine())
 
     @task
     def snapshot() -> str:
-        """Freeze the data set: the chosen collections as the catalog knew them on that day."""
+        """Freeze the data set: the chosen collections as the catalog knew them on that day.
+
+        Only this task looks at the catalog, so the data set stays the same for all that follow.
+        """
+        from mer_tasks.pipeline import write_catalog_state
+
+        write_catalog_state(_workspace(), machine())
         return _reproduce("snapshot")
 
     @task
@@ -141,22 +147,33 @@ def weekly_retrain() -> None:
 
     @task
     def features() -> str:
-        """Compute each clip's image and summary, once for all models."""
+        """Compute what models read of each clip, once for all models."""
         return _reproduce("features")
+
+    @task(
+        max_active_tis_per_dagrun=1,  # DVC works on one stage of a workspace at a time
+        execution_timeout=timedelta(hours=6),
+        map_index_template="{{ task.op_kwargs['model'] }}",
+        doc_md="Train one model fold by fold and score its predictions for the songs left out.",
+    )
+    def train(model: str) -> str:
+        """Train one model fold by fold and score its predictions for the songs left out."""
+        return _reproduce(f"train@{model}")
 
     @task(
         queue="gpu",
         pool="gpu",
-        max_active_tis_per_dagrun=1,  # DVC works on one stage of a workspace at a time
+        trigger_rule=TriggerRule.NONE_FAILED,  # there may be no model for the other queue
+        max_active_tis_per_dagrun=1,
         execution_timeout=timedelta(hours=6),
         map_index_template="{{ task.op_kwargs['model'] }}",
-        doc_md="Train one model fold by fold and score its out-of-fold predictions.",
+        doc_md="The same for a model that gains from a GPU, on a worker that has one.",
     )
-    def train(model: str) -> str:
-        """Train one model fold by fold and score its out-of-fold predictions."""
+    def train_on_gpu(model: str) -> str:
+        """Train one model that gains from a GPU."""
         return _reproduce(f"train@{model}")
 
-    @task
+    @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
     def evaluate() -> str:
         """Compare the models, with intervals and on the holdout."""
         return _reproduce("evaluate")
@@ -164,29 +181,31 @@ def weekly_retrain() -> None:
     @task
     def register() -> dict[str, Any]:
         """Log every model to MLflow and register the best of them."""
-        return mer_json(_workspace(), "register")
+        return mer_json(_workspace().root, "register")
 
     @task
     def promote() -> dict[str, Any]:
-        """Put the new version in service if it beats the one there; skipped when the form says by hand."""
+        """Put the new version in service if it beats the one there; skipped when the form leaves it to a person."""
         if not get_current_context()["params"]["promote"]:
-            raise AirflowSkipException("Left to a person, as the form says: run `mer promote`")
-        return mer_json(_workspace(), "promote")
+            raise AirflowSkipException("Left to a person by the form: run `mer promote`")
+        return mer_json(_workspace().root, "promote")
 
     models = open_workspace()
-    trained = train.expand(model=models)
-    models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
-    trained >> evaluate() >> register() >> promote()
+    trained = train.expand(model=models["default"])  # type: ignore[index]  # several outputs, by name
+    trained_on_gpu = train_on_gpu.expand(model=models["gpu"])  # type: ignore[index]
+    models >> collect_clips() >> snapshot() >> validate() >> features() >> trained >> trained_on_gpu
+    [trained, trained_on_gpu] >> evaluate() >> register() >> promote()
 
 
-def _workspace() -> Path:
-    from mer_tasks.workspace import run_folder
+def _workspace() -> "Workspace":
+    from mer_tasks.pipeline import run_folder
+    from mer_tasks.workspace import Workspace
 
-    return run_folder(machine().home, get_current_context()["run_id"])
+    return Workspace(run_folder(machine().home, get_current_context()["run_id"]))
 
 
 def _overrides() -> dict[str, Any]:
-    """What the form says, by the keys of `params.yaml`; the day of the run is the same at every retry."""
+    """What the form overrides, by the keys of `params.yaml`; the day of the run is the same at every retry."""
     context = get_current_context()
     form = context["params"]
     as_of = form["as_of"] or context["dag_run"].run_after.date().isoformat()
@@ -195,8 +214,8 @@ def _overrides() -> dict[str, Any]:
 
 
 def _reproduce(stage: str) -> str:
-    """Reproduce a stage in the run's workspace; the hash of `dvc.lock` says what came out."""
-    from mer_tasks.workspace import reproduce
+    """Reproduce a stage in the run's workspace; the hash of `dvc.lock` identifies the result."""
+    from mer_tasks.pipeline import reproduce
 
     return reproduce(_workspace(), stage, machine())
 

@@ -16,11 +16,12 @@ from typing import IO, Any
 import psutil
 from ruamel.yaml import YAML
 
-from mer_tasks import layout
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.code_identity import PACKAGE, code_identity
 from mer_tasks.domain import InputError
-from mer_tasks.files import sha256_of
-from mer_tasks.settings import Machine, load_params
+from mer_tasks.files import sha256_of, write_text
+from mer_tasks.settings import Machine, Params, load_params
+from mer_tasks.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ PROGRAMS = Path(sys.executable).parent
 """Where this environment's `mer` and `dvc` are."""
 
 BAD_INPUT = 2
-"""The exit code by which `mer` says that what it was given is wrong: trying again changes nothing."""
+"""The exit code by which `mer` reports that what it was given is wrong: trying again changes nothing."""
 
 DVC_CONFIG = """\
 [core]
@@ -42,7 +43,7 @@ DVC_CONFIG = """\
 
 
 class CommandError(Exception):
-    """A command failed; the message is one line: what it said last, and the command."""
+    """A command failed; the message is one line: what it printed last, and the command."""
 
 
 def run_folder(home: Path, run_id: str) -> Path:
@@ -51,44 +52,86 @@ def run_folder(home: Path, run_id: str) -> Path:
     return home / "runs" / f"{safe}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
-def create_workspace(project: Path, folder: Path, overrides: Mapping[str, Any], machine: Machine) -> Path:
-    """Make `folder` a DVC workspace of `project` in which the dotted keys in `overrides` have other values.
+def create_workspace(
+    project: Workspace,
+    folder: Path,
+    overrides: Mapping[str, Any],
+    models: Sequence[str] | None,
+    machine: Machine,
+) -> Workspace:
+    """Make `folder` a DVC workspace of `project`: its settings with other values for the dotted keys in `overrides`.
 
-    A plain folder, not a clone: it works without Git and takes `params.yaml` as it lies there. A folder
-    that exists is returned as it is, so a run keeps the settings it began with.
+    With `models` only these are trained. A plain folder, not a clone: it works without Git and takes
+    `params.yaml` as it lies there. A folder that exists is returned as it is, so a run keeps the settings
+    that it began with.
 
     Raises:
         InputError: `params.yaml` with the overrides breaks a rule; names the key.
     """
     if folder.is_dir():
-        return folder
-    unfinished = folder.with_name(f".unfinished-{folder.name}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    (unfinished / ".dvc").mkdir(parents=True)
-    config = DVC_CONFIG.format(cache=_cache(project.absolute(), machine.home))
-    (unfinished / ".dvc" / "config").write_text(config, encoding="utf-8")
-    shutil.copy(project / "dvc.yaml", unfinished)
-    if machine.resnet18_weights:  # the machine's choice wins anyway; written down, DVC sees it as well
-        overrides = {**overrides, "resnet18.weights": machine.resnet18_weights}
-    _write_params(project / "params.yaml", unfinished / "params.yaml", overrides)
-    (unfinished / layout.REVISION).parent.mkdir(parents=True)
-    revision = Catalog.open(machine.catalog_url).revision()
-    (unfinished / layout.REVISION).write_text(f"{revision}\n", encoding="utf-8")
-    unfinished.rename(folder)
-    return folder
+        return Workspace(folder)
+    unfinished = Workspace(folder.with_name(f".unfinished-{folder.name}"))
+    shutil.rmtree(unfinished.root, ignore_errors=True)
+    (unfinished.root / ".dvc").mkdir(parents=True)
+    config = DVC_CONFIG.format(cache=_cache(project.root.absolute(), machine.home))
+    (unfinished.root / ".dvc" / "config").write_text(config, encoding="utf-8")
+    _write_params(project, unfinished, overrides, models)
+    _write_stages(project, unfinished)
+    write_catalog_state(unfinished, machine)
+    unfinished.root.rename(folder)
+    return Workspace(folder)
 
 
-def reproduce(workspace: Path, stage: str, machine: Machine) -> str:
+def write_state(workspace: Workspace, params: Params, machine: Machine) -> None:
+    """Write what DVC cannot see, the catalog's revision and each stage's code, into files that it watches."""
+    write_catalog_state(workspace, machine)
+    write_code_state(workspace, params, machine)
+
+
+def write_catalog_state(workspace: Workspace, machine: Machine) -> None:
+    """Write the catalog's revision, which changes whenever something was observed."""
+    write_text(workspace.catalog_revision, f"{Catalog.open(machine.catalog_url).revision()}\n")
+
+
+def write_code_state(workspace: Workspace, params: Params, machine: Machine) -> None:
+    """Write the identity of the code that each stage runs, so that a mended fault is computed anew."""
+    for stage, modules in _stage_modules(params).items():
+        text = code_identity(*modules)
+        if stage == "features" and machine.resnet18_weights:  # the variable changes what the stage computes
+            text += f" with weights {machine.resnet18_weights}"
+        write_text(workspace.code_revision(stage), f"{text}\n")
+
+
+def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
+    """The modules that each stage of `dvc.yaml` starts from; those that it finds by a name in `params.yaml` too."""
+    representations = [f"{PACKAGE}.features.representations.{name}" for name in params.representations]
+    training = f"{PACKAGE}.evaluation.training"
+    return {
+        "snapshot": (f"{PACKAGE}.catalog.snapshot",),
+        "validate": (f"{PACKAGE}.quality.gate", f"{PACKAGE}.quality.report"),
+        "features": (f"{PACKAGE}.features.build", *representations),
+        **{
+            f"train-{name}": (training, f"{PACKAGE}.models.{model.system}")
+            for name, model in params.models.items()
+        },
+        "evaluate": (f"{PACKAGE}.evaluation.comparison",),
+    }
+
+
+def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
     """Run `dvc repro STAGE`, its output going to the log line by line; return the SHA-256 of `dvc.lock`.
+
+    The stages' code is looked at first: a task that is cleared after a fault was mended computes anew.
 
     Raises:
         InputError: the stage found its input wrong.
         CommandError: it failed otherwise.
     """
-    with _only_dvc_in(workspace) as lock:
+    with _only_dvc_in(workspace.root) as lock:
+        write_code_state(workspace, load_params(workspace.params_file), machine)
         # the lock is inherited: were this process killed, it would be held until dvc ends
-        run(["dvc", "repro", stage], workspace, machine, inherit=[lock.fileno()])
-    return sha256_of(workspace / "dvc.lock")
+        run(["dvc", "repro", stage], workspace.root, machine, inherit=[lock.fileno()])
+    return sha256_of(workspace.lock_file)
 
 
 def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequence[int] = ()) -> list[str]:
@@ -142,29 +185,68 @@ def _cache(project: Path, home: Path) -> Path:
     return own / "cache" if own.is_dir() and os.access(own, os.W_OK) else home / "dvc-cache"
 
 
-def _write_params(source: Path, target: Path, overrides: Mapping[str, Any]) -> None:
-    """Copy `params.yaml` with its comments, changed by `overrides`, and check it."""
-    load_params(source)
+def _write_params(
+    project: Workspace, run: Workspace, overrides: Mapping[str, Any], models: Sequence[str] | None
+) -> None:
+    """Copy `params.yaml` with its comments, changed by `overrides`, only some of its models, and check it."""
+    load_params(project.params_file)
+    yaml = _yaml()
+    values = yaml.load(project.params_file.read_text(encoding="utf-8"))
+    for key, value in overrides.items():
+        _override(values, key, value)
+    if models is not None:
+        _keep_models(values, models)
+    for entry in values["representations"].values():
+        for key, value in (entry or {}).items():
+            if isinstance(value, str) and (project.root / value).is_file():
+                entry[key] = str(
+                    (project.root / value).absolute()
+                )  # a path is meant from the project's folder
+    with run.params_file.open("w", encoding="utf-8") as file:
+        yaml.dump(values, file)
+    try:
+        load_params(run.params_file)
+    except InputError as error:
+        raise InputError(f"the run's settings: {str(error).removeprefix(f'{run.params_file}: ')}") from error
+
+
+def _override(values: Any, key: str, value: Any) -> None:
+    """Set the value at a dotted key whose sections must be there."""
+    *sections, name = key.split(".")
+    for depth, section in enumerate(sections, start=1):
+        if not isinstance(values.get(section), dict):
+            raise InputError(
+                f"{key}: params.yaml has no section {'.'.join(sections[:depth])!r}; known are {', '.join(values)}"
+            )
+        values = values[section]
+    values[name] = value
+
+
+def _keep_models(values: Any, models: Sequence[str]) -> None:
+    """Leave out the models that a run does not train."""
+    known = list(values["models"])
+    if unknown := sorted(set(models) - set(known)):
+        raise InputError(f"models: {', '.join(unknown)} not in params.yaml; known are {', '.join(known)}")
+    for name in known:
+        if name not in models:
+            del values["models"][name]
+
+
+def _write_stages(project: Workspace, run: Workspace) -> None:
+    """Copy `dvc.yaml` without the stage that looks at the catalog at each `dvc repro`: a run keeps its data."""
+    yaml = _yaml()
+    pipeline = yaml.load(project.pipeline_file.read_text(encoding="utf-8"))
+    pipeline["stages"].pop("state", None)
+    with run.pipeline_file.open("w", encoding="utf-8") as file:
+        yaml.dump(pipeline, file)
+
+
+def _yaml() -> YAML:
+    """YAML that keeps comments and quotes."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1000  # comments stay on their line
-    values = yaml.load(source.read_text(encoding="utf-8"))
-    for key, value in overrides.items():
-        section, _, name = key.rpartition(".")
-        if not isinstance(values.get(section), dict):
-            raise InputError(
-                f"{key}: {source.name} has no section {section!r}; known are {', '.join(values)}"
-            )
-        values[section][name] = value
-    weights = source.parent.absolute() / values["resnet18"]["weights"]
-    if weights.is_file():  # a path is meant from the project's folder
-        values["resnet18"]["weights"] = str(weights)
-    with target.open("w", encoding="utf-8") as file:
-        yaml.dump(values, file)
-    try:
-        load_params(target)
-    except InputError as error:
-        raise InputError(f"the run's settings: {str(error).removeprefix(f'{target}: ')}") from error
+    return yaml
 
 
 @contextmanager
@@ -199,11 +281,11 @@ def _kill_with_children(pid: int) -> None:
 
 
 def _failure(command: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
-    """What a failed command's output says: the line before DVC's own, and the exit code DVC reports."""
-    said = [line for line in lines if line and not line.startswith("ERROR: failed to reproduce")]
+    """What a failed command printed: the line before DVC's own, and the exit code DVC reports."""
+    output = [line for line in lines if line and not line.startswith("ERROR: failed to reproduce")]
     if reported := re.search(r"exited with (\d+)$", "\n".join(lines), flags=re.MULTILINE):
         code = int(reported[1])
-    message = said[-1] if said else "it said nothing"
+    message = output[-1] if output else "it printed nothing"
     if code == BAD_INPUT:
         return InputError(message)
     return CommandError(f"{message} ({' '.join(command)} exited with {code})")

@@ -70,7 +70,7 @@ class ClipSettings(Section):
 
 
 OUR_RULE = "our_rule"
-"""The type of a validation error whose message says all."""
+"""The type of a validation error whose message is complete."""
 
 
 def _quoted(value: object) -> object:
@@ -150,7 +150,7 @@ class FeatureSettings(Section):
         if n_fft < shortest:
             raise PydanticCustomError(
                 OUR_RULE,
-                "{n} samples are too short a frame to tell low pitches apart; write at least {shortest}, 1/{hz} s",
+                "{n} samples are too short a frame to separate low pitches; write at least {shortest}, 1/{hz} s",
                 {"n": n_fft, "shortest": shortest, "hz": FRAMES_HZ},
             )
         return n_fft
@@ -416,7 +416,7 @@ def load_machine(root: Path = Path()) -> Machine:
 
 def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """The first broken rule in one line: the key, what is wrong, what to write instead."""
-    # A misspelt key is both unknown and missing: the first says more.
+    # A misspelt key is both unknown and missing: the first is more help.
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     name = prefix + ".".join(place).upper() if prefix else ".".join(place)

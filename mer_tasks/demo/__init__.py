@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import httpx
 from rich.console import Console
@@ -16,8 +15,9 @@ from mer_tasks.demo.servers import ServerError, Servers, end_leftovers
 from mer_tasks.demo.show import Progress, read_scores, score_table
 from mer_tasks.demo.timings import Timings
 from mer_tasks.domain import SAMPLE_COLLECTION, InputError
+from mer_tasks.pipeline import run_folder
 from mer_tasks.settings import Machine, load_params
-from mer_tasks.workspace import run_folder
+from mer_tasks.workspace import Workspace
 
 DAG = "weekly_retrain"
 POOLS = {"gpu": "Training: one slot a GPU", "downloads": "Fetching and cutting songs"}
@@ -28,12 +28,13 @@ INTERRUPTED = 130
 def run(project: Path, machine: Machine, once: bool = False) -> int:
     """Run the demo, stay up until Ctrl-C unless `once`, and return the exit code.
 
-    Whatever happens, every process that it started is gone when it returns.
+    It has a home and a registry of its own under `MER_HOME`, so that no synthetic song meets real ones. Whatever
+    happens, every process that it started is gone when it returns.
 
     Raises:
         InputError: another demo is running with the same `MER_HOME`.
     """
-    console = Console()
+    console, machine = Console(), demo_machine(machine)
     with _only_demo_in(machine.home):
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGHUP, _interrupt)
@@ -42,8 +43,14 @@ def run(project: Path, machine: Machine, once: bool = False) -> int:
             return _attended(servers, console, once)
 
 
+def demo_machine(machine: Machine) -> Machine:
+    """The machine with what belongs to the demo alone: its home, and ResNet-18's random weights unless others are set."""
+    weights = machine.resnet18_weights or "none"
+    return machine.model_copy(update={"home": machine.home / "demo", "resnet18_weights": weights})
+
+
 def _attended(servers: Servers, console: Console, once: bool) -> int:
-    """The main job and, unless `once`, the wait for Ctrl-C; what stops it is said, not thrown."""
+    """The main job and, unless `once`, the wait for Ctrl-C; what stops it is printed, not thrown."""
     try:
         if not _main_job(servers, console):
             return 1
@@ -69,7 +76,8 @@ def _main_job(servers: Servers, console: Console) -> bool:
     airflow = Airflow(servers.airflow_url)
     with timings.step("songs and servers"):
         _start(servers, airflow, timings, console)
-    run_id = airflow.trigger(DAG, _form(servers.machine.resnet18_weights, console))
+    console.print(_about_weights(servers.machine.resnet18_weights), highlight=False)
+    run_id = airflow.trigger(DAG, {"collections": [SAMPLE_COLLECTION]})
     console.print(f"Retraining: run {run_id} of {DAG}", highlight=False)
     with timings.step("retraining"):
         failed = _watch(airflow, run_id, servers, timings, console)
@@ -103,13 +111,10 @@ def _start(servers: Servers, airflow: Airflow, timings: Timings, console: Consol
         airflow.add_pool(name, 1, description)
 
 
-def _form(weights: str | None, console: Console) -> dict[str, Any]:
-    """The demo's settings, in the fields of the DAG's form."""
-    if weights:
-        console.print(f"ResNet-18 starts from MER_RESNET18_WEIGHTS: {weights}", highlight=False)
-        return {"collections": [SAMPLE_COLLECTION]}
-    console.print("ResNet-18 starts from random weights: no download in the demo.")
-    return {"collections": [SAMPLE_COLLECTION], "weights": "none"}
+def _about_weights(weights: str | None) -> str:
+    if weights == "none":
+        return "ResNet-18 starts from random weights: no download in the demo."
+    return f"ResNet-18 starts from MER_RESNET18_WEIGHTS: {weights}"
 
 
 def _watch(airflow: Airflow, run_id: str, servers: Servers, timings: Timings, console: Console) -> list[Task]:
@@ -132,9 +137,9 @@ def _watch(airflow: Airflow, run_id: str, servers: Servers, timings: Timings, co
 
 def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Console) -> None:
     """The scores, what is registered and in service, and where to look."""
-    workspace = run_folder(servers.home, run_id)
+    workspace = Workspace(run_folder(servers.home, run_id))
     console.print()
-    console.print(score_table(read_scores(workspace, load_params(workspace / "params.yaml").train.models)))
+    console.print(score_table(read_scores(workspace, list(load_params(workspace.params_file).models))))
     version, decision = (airflow.result(DAG, run_id, task) for task in ("register", "promote"))
     name, number = version["name"], version["version"]
     outcome = (
@@ -145,6 +150,7 @@ def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Cons
         f"Promoted    {outcome}: {decision['reason']}",
         f"Airflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}",
         f"MLflow      {servers.mlflow_url}",
+        f"Ask it      MER_HOME={servers.home} mer predict SONG",
     ):
         console.print(line, highlight=False, soft_wrap=True)
 

@@ -96,8 +96,10 @@ class Airflow:
         """The last lines of a task's log."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task.task_id}/logs/{task.attempt}"
         events = self._call("GET", f"{path}?map_index={task.map_index}&full_content=true")["content"]
-        said = [str(event.get("event", event) if isinstance(event, dict) else event) for event in events]
-        return "\n".join([line for line in said if not line.startswith("::")][-lines:])
+        lines_logged = [
+            str(event.get("event", event) if isinstance(event, dict) else event) for event in events
+        ]
+        return "\n".join([line for line in lines_logged if not line.startswith("::")][-lines:])
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""

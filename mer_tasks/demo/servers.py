@@ -28,7 +28,7 @@ GRACE_S = 5.0
 
 
 class ServerError(Exception):
-    """A server did not come up, or ended; the message says which and what it said last."""
+    """A server did not come up, or ended; the message names it and holds the last it printed."""
 
 
 class Servers:
@@ -66,11 +66,11 @@ class Servers:
         signal.signal(signal.SIGINT, before)
 
     def start_job(self, name: str, *command: str, log: bool = True) -> None:
-        """Start a program that ends by itself; what it says goes to `logs/<name>.log`, or to the terminal."""
+        """Start a program that ends by itself; its output goes to `logs/<name>.log`, or to the terminal."""
         self._jobs[name] = self._spawn(name, command, log)
 
     def start_server(self, name: str, *command: str) -> None:
-        """Start a program that stays up; what it says goes to `logs/<name>.log`."""
+        """Start a program that stays up; its output goes to `logs/<name>.log`."""
         self._servers[name] = self._spawn(name, command, log=True)
 
     def start_mlflow(self) -> None:
@@ -126,11 +126,11 @@ class Servers:
         time.sleep(seconds)
         for name, process in [*self._servers.items(), *self._jobs.items()]:
             if process.poll() or (process.returncode == 0 and name in self._servers):
-                said = "\n".join(self.log_of(name).read_text(errors="replace").splitlines()[-15:])
-                raise ServerError(f"{name} ended (exit code {process.returncode})\n{said}")
+                printed = "\n".join(self.log_of(name).read_text(errors="replace").splitlines()[-15:])
+                raise ServerError(f"{name} ended (exit code {process.returncode})\n{printed}")
 
     def log_of(self, name: str) -> Path:
-        """The file that holds what a program said."""
+        """The file that holds what a program printed."""
         return self.home / "logs" / f"{name}.log"
 
     def processes(self) -> list[psutil.Process]:
@@ -170,7 +170,7 @@ def end_leftovers(home: Path) -> None:
 
 
 def end_sessions(sessions: dict[int, float]) -> None:
-    """End every process of these sessions: asked first, killed when it does not listen."""
+    """End every process of these sessions: asked first, killed when they do not end."""
     for process in _members(sessions):
         _signal(process, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S
@@ -231,6 +231,7 @@ def _environment(project: Path, machine: Machine, airflow_url: str, mlflow_url: 
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)} | {
         "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
         "MER_HOME": str(machine.home),
+        **({"MER_RESNET18_WEIGHTS": machine.resnet18_weights} if machine.resnet18_weights else {}),
         "MLFLOW_TRACKING_URI": mlflow_url,
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # a third of the memory
         "AIRFLOW_HOME": str(home),

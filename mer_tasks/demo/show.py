@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from mer_tasks import layout
 from mer_tasks.demo.api import Task
+from mer_tasks.workspace import Workspace
 
 COLOURS = {
     "success": "green",
@@ -19,7 +18,7 @@ COLOURS = {
     "upstream_failed": "red",
     "skipped": "yellow",
 }
-TOLD = {"running", "up_for_retry", "success", "failed", "skipped"}
+SHOWN = {"running", "up_for_retry", "success", "failed", "skipped"}
 
 
 class Progress:
@@ -50,7 +49,7 @@ class Progress:
         for task in tasks:
             key = (task.task_id, task.map_index)
             unnamed = task.map_index >= 0 and task.label == task.task_id
-            if self._seen.get(key) != task.state and task.state in TOLD and not unnamed:
+            if self._seen.get(key) != task.state and task.state in SHOWN and not unnamed:
                 self._console.print(_line(task), highlight=False)
                 self._seen[key] = task.state
 
@@ -71,20 +70,20 @@ def score_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     """The models' scores: pooled out-of-fold accuracy with its 95 % interval and macro F1."""
     some = next(iter(scores.values()))
     table = Table(title=f"Scores on {some['songs']}, out of fold ({some['protocol']})", title_justify="left")
-    for name in ("model", "features"):
+    for name in ("model", "reads"):
         table.add_column(name, no_wrap=True)
     for name in ("accuracy", "95 % interval", "F1", "songs"):
         table.add_column(name, justify="right", no_wrap=True)
     for model, score in sorted(scores.items(), key=lambda item: -item[1]["accuracy"]):
         interval = f"{score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
         accuracy, macro_f1 = f"{score['accuracy']:.3f}", f"{score['macro_f1']:.3f}"
-        table.add_row(model, score["features"], accuracy, interval, macro_f1, str(score["n"]))
+        table.add_row(model, score["reads"], accuracy, interval, macro_f1, str(score["n"]))
     return table
 
 
-def read_scores(workspace: Path, models: Sequence[str]) -> dict[str, dict[str, Any]]:
+def read_scores(workspace: Workspace, models: Sequence[str]) -> dict[str, dict[str, Any]]:
     """`metrics/<model>.json` of each model."""
-    return {model: json.loads((workspace / layout.METRICS / f"{model}.json").read_text()) for model in models}
+    return {model: json.loads(workspace.metrics(model).read_text(encoding="utf-8")) for model in models}
 
 
 def _line(task: Task) -> str:

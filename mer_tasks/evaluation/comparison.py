@@ -1,135 +1,119 @@
-"""The models of a data set side by side."""
+"""The models of a data set side by side, on the songs that all of them answered."""
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mer_tasks import layout
-from mer_tasks.domain import InputError, normalised
+from mer_tasks.domain import InputError, primary_artist
 from mer_tasks.evaluation import plots
-from mer_tasks.evaluation.scores import mean_interval
+from mer_tasks.evaluation.result import ModelResult, read_json, read_result
+from mer_tasks.evaluation.scores import mean_interval, score_predictions
 from mer_tasks.files import write_text
-from mer_tasks.settings import Params
+from mer_tasks.settings import EvaluationSettings, Params
+from mer_tasks.workspace import Workspace
 
-SHOWN = ("model", "features", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "n")
+SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "n")
 
 
-def compare_models(params: Params) -> dict[str, Any]:
-    """Rank the trained models by pooled out-of-fold accuracy; write `metrics/comparison.json` and a picture.
+def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
+    """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
-    `best` names the first of the ranking. The holdout is listed beside it and does not rank.
+    All are scored on the songs that every one of them has predictions for, so that none is ahead by
+    having easier songs. `best` names the first. The holdout is listed beside it and does not rank.
 
     Raises:
-        InputError: a model of `train.models` has no metrics, or was trained on other data than the rest.
+        InputError: a model is not trained, was trained on other data than the others, or they share no song.
     """
-    metrics = [read_metrics(name) for name in params.train.models]
-    if len({(one["data"], one["protocol"]) for one in metrics}) > 1:
+    results = [read_result(workspace, name) for name in params.models]
+    if len({(one.data, one.protocol) for one in results}) > 1:
         raise InputError(
             "metrics/: the models were trained on different snapshots or protocols; train them all again with dvc repro"
         )
-    ranked = sorted(metrics, key=lambda one: (-one["accuracy"], -one["macro_f1"], one["model"]))
+    shared = _on_shared_songs(results)
+    rows = [
+        {"model": one.model, "reads": one.reads}
+        | {key: score_predictions(shared[one.model], params.evaluation).as_json()[key] for key in SHOWN}
+        | {"n_own": one.scores.n, "holdout_accuracy": one.holdout.accuracy if one.holdout else None}
+        for one in results
+    ]
+    ranked = sorted(rows, key=lambda row: (-row["accuracy"], -row["macro_f1"], row["model"]))
+    best, some = ranked[0]["model"], results[0]
     comparison = {
-        "best": ranked[0]["model"],
-        "songs": ranked[0]["songs"],
-        "data": ranked[0]["data"],
-        "protocol": ranked[0]["protocol"],
-        "models": [
-            {name: one[name] for name in SHOWN} | {"holdout_accuracy": one.get("holdout", {}).get("accuracy")}
-            for one in ranked
+        "best": best,
+        "songs": some.songs,
+        "data": some.data,
+        "protocol": some.protocol,
+        "models": ranked,
+        "differences": [
+            {"better": best, "than": row["model"]}
+            | _difference(shared[best], shared[row["model"]], params.evaluation)
+            for row in ranked[1:]
         ],
-        "differences": [_difference(ranked[0]["model"], one["model"], params) for one in ranked[1:]],
     }
-    title = f"Out-of-fold accuracy on {ranked[0]['n']} {ranked[0]['songs']}"
-    plots.comparison(layout.PLOTS / "comparison" / "accuracy.png", ranked, title)
-    write_text(layout.COMPARISON, json.dumps(comparison, indent=2) + "\n")
+    title = f"Out-of-fold accuracy on {ranked[0]['n']} {some.songs}"
+    plots.comparison(workspace.plots("comparison") / "accuracy.png", ranked, title)
+    write_text(workspace.comparison, json.dumps(comparison, indent=2) + "\n")
     return comparison
 
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
     """The comparison as lines of text for a terminal."""
+    width = max(len("model"), *(len(one["model"]) for one in comparison["models"]))
     lines = [
-        f"{'model':20} {'features':8} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'n':>5}  holdout"
+        f"{'model':{width}} {'reads':10} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'n':>5}  holdout"
     ]
     for one in comparison["models"]:
         interval = f"{one['accuracy_low']:.3f} to {one['accuracy_high']:.3f}"
         holdout = "-" if one["holdout_accuracy"] is None else f"{one['holdout_accuracy']:.3f}"
         lines.append(
-            f"{one['model']:20} {one['features']:8} {one['accuracy']:8.3f}  {interval:15}"
+            f"{one['model']:{width}} {one['reads']:10} {one['accuracy']:8.3f}  {interval:15}"
             f" {one['macro_f1']:8.3f} {one['n']:5}  {holdout}"
         )
     lines.append(f"Scores on {comparison['songs']}, protocol {comparison['protocol']}.")
+    lines += [
+        f"{one['model']} has predictions for {one['n_own']} songs; it is compared on the {one['n']} that all share."
+        for one in comparison["models"]
+        if one["n_own"] != one["n"]
+    ]
     return "\n".join(lines)
 
 
-def read_comparison() -> dict[str, Any]:
-    """The comparison in the current folder.
+def read_comparison(workspace: Workspace) -> dict[str, Any]:
+    """The comparison that `compare_models` wrote.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is damaged.
     """
-    return _read_json(layout.COMPARISON, "mer evaluate")
-
-
-def read_metrics(name: str) -> dict[str, Any]:
-    """A model's scores.
-
-    Raises:
-        InputError: there are none.
-    """
-    return _read_json(layout.METRICS / f"{name}.json", f"mer train {name}")
-
-
-def read_card(name: str) -> dict[str, Any]:
-    """What a model was trained on and by which settings.
-
-    Raises:
-        InputError: it is not trained.
-    """
-    return _read_json(layout.MODELS / name / "model.json", f"mer train {name}")
-
-
-def read_predictions(name: str) -> pd.DataFrame:
-    """A model's predictions, one row a song: `track_id`, `artist`, `mood`, `part`, `predicted`, probabilities.
-
-    Raises:
-        InputError: there are none.
-    """
-    path = layout.PREDICTIONS / f"{name}.csv"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run mer train {name}, or dvc repro, first")
-    return pd.read_csv(path, dtype={"track_id": str, "title": str, "artist": str}, keep_default_na=False)
-
-
-def _read_json(path: Path, made_by: str) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run {made_by}, or dvc repro, first") from error
-    except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}); run {made_by}, or dvc repro, again") from error
-
-
-def _difference(best: str, other: str, params: Params) -> dict[str, Any]:
-    """How much more accurate `best` is than `other` on the songs both answered, with a 95 % interval."""
-    pair = read_predictions(best).merge(read_predictions(other), on="track_id", suffixes=("", "_other"))
-    pair = pair[pair["part"] != "holdout"]
-    gain = accuracy_gain(pair["mood"], pair["predicted"], pair["predicted_other"], pair["artist"], params)
-    return {"better": best, "than": other, **gain}
+    return read_json(workspace.comparison, "run mer evaluate, or dvc repro,")
 
 
 def accuracy_gain(
-    truth: pd.Series, new: pd.Series, old: pd.Series, artists: pd.Series, params: Params
+    truth: pd.Series, new: pd.Series, old: pd.Series, artists: pd.Series, evaluation: EvaluationSettings
 ) -> dict[str, float]:
     """The paired difference of two models' accuracies on the same songs, new minus old, with a 95 % interval."""
     difference = (new == truth).astype(float).to_numpy() - (old == truth).astype(float).to_numpy()
-    groups = artists.map(normalised).to_numpy().astype(str)
-    low, high = mean_interval(difference, groups, params.evaluation.bootstrap, params.evaluation.seed)
+    groups = artists.map(primary_artist).to_numpy().astype(str)
+    low, high = mean_interval(difference, groups, evaluation.bootstrap, evaluation.seed)
     return {
         "gain": round(float(np.mean(difference)), 4),
         "gain_low": round(low, 4),
         "gain_high": round(high, 4),
     }
+
+
+def _on_shared_songs(results: Sequence[ModelResult]) -> dict[str, pd.DataFrame]:
+    """Each model's predictions out of fold for the songs that all of them predicted, in the same order."""
+    tables = {one.model: one.out_of_fold.set_index("track_id", drop=False) for one in results}
+    shared = sorted(set.intersection(*(set(table.index) for table in tables.values())))
+    if not shared:
+        names = ", ".join(tables)
+        raise InputError(f"models: {names} share no song, so they cannot be compared; see what each reads")
+    return {name: table.loc[shared].reset_index(drop=True) for name, table in tables.items()}
+
+
+def _difference(best: pd.DataFrame, other: pd.DataFrame, evaluation: EvaluationSettings) -> dict[str, float]:
+    """How much more accurate the best is than another, on the same songs."""
+    return accuracy_gain(best["mood"], best["predicted"], other["predicted"], best["artist"], evaluation)

@@ -1,4 +1,4 @@
-"""Which songs a model learns from, and which it is scored on."""
+"""Which songs a model is trained on, and which it is scored on."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from mer_tasks import settings
-from mer_tasks.domain import MOODS, InputError, normalised
+from mer_tasks.domain import MOODS, InputError, primary_artist
+from mer_tasks.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of a data set: songs for the folds, songs of the holdout, and songs that rest.
+    """Row numbers of a data set: songs for the folds, songs of the holdout, and unused songs.
 
-    A song rests when its artist belongs to the holdout but its mood's places there are taken; it is
-    neither learnt from nor scored, so that growth never moves a song across.
+    A song is unused when its artist belongs to the holdout but its mood's places there are taken: it is
+    neither trained on nor scored, so that growth never moves a song across.
     """
 
     folds: np.ndarray
     holdout: np.ndarray
-    rest: np.ndarray
+    unused: np.ndarray
 
 
 def _fraction(text: str) -> float:
@@ -29,33 +29,30 @@ def _fraction(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
 
 
-def split(songs: pd.DataFrame, evaluation: settings.EvaluationSettings) -> Split:
-    """Set the holdout apart, by a hash of the artist: growth never moves a song, no artist is on both sides."""
-    by_artist = np.array([_fraction(normalised(artist)) for artist in songs["artist"]])
+def split(songs: pd.DataFrame, evaluation: EvaluationSettings) -> Split:
+    """Set the holdout apart, by a hash of the artist: growth never moves a song, no artist is on both sides.
+
+    A song's artist is its first: guests do not make another one.
+    """
+    by_artist = np.array([_fraction(primary_artist(artist)) for artist in songs["artist"]])
     apart = by_artist < evaluation.holdout_share
-    rank = (
-        pd.DataFrame({"mood": songs["mood"].to_numpy(), "order": [_fraction(i) for i in songs["track_id"]]})[
-            apart
-        ]
-        .groupby("mood")["order"]
-        .rank(method="first")
-    )
+    order = [_fraction(track_id) for track_id in songs["track_id"]]
+    places = pd.DataFrame({"mood": songs["mood"].to_numpy(), "order": order})[apart]
+    rank = places.groupby("mood")["order"].rank(method="first")
     in_holdout = np.zeros(len(songs), bool)
     in_holdout[rank.index[rank <= evaluation.holdout_per_mood]] = True
     return Split(np.flatnonzero(~apart), np.flatnonzero(in_holdout), np.flatnonzero(apart & ~in_holdout))
 
 
-def folds(
-    songs: pd.DataFrame, evaluation: settings.EvaluationSettings
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Row numbers to learn from and to score, a pair a fold, stratified by mood.
+def folds(songs: pd.DataFrame, evaluation: EvaluationSettings) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers to train on and to test on, a pair a fold, stratified by mood.
 
     Protocol `grouped` keeps an artist's songs in one fold; `paper` does not, as the paper did not.
 
     Raises:
         InputError: a mood has fewer artists than there are folds, so some fold could not be scored.
     """
-    moods, artists = songs["mood"].to_numpy(), songs["artist"].map(normalised).to_numpy()
+    moods, artists = songs["mood"].to_numpy(), songs["artist"].map(primary_artist).to_numpy()
     counted = artists if evaluation.protocol == "grouped" else np.arange(len(songs))
     for mood in MOODS:
         n = len(np.unique(counted[moods == mood]))

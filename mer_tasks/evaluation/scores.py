@@ -1,13 +1,15 @@
 """Scores of predictions, with intervals."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from mer_tasks.domain import MOODS
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,13 @@ class Scores:
     macro_f1: float
     recall: dict[str, float]
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Scores":
+        """The scores that `as_json` gave, other keys ignored."""
+        return cls(**{field.name: values[field.name] for field in fields(cls)})
+
     def as_json(self) -> dict[str, Any]:
-        """Plain values, rounded to what four digits can say."""
+        """Plain values, rounded to four digits."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 
@@ -54,6 +61,17 @@ def score(
         accuracy_high=high,
         macro_f1=float(f1_score(truth, predicted, labels=present, average="macro", zero_division=0)),
         recall={mood: float(value) for mood, value in zip(present, recalls, strict=True)},
+    )
+
+
+def score_predictions(predictions: pd.DataFrame, evaluation: EvaluationSettings) -> Scores:
+    """Scores of a table with the columns `mood`, `predicted` and `artist`."""
+    return score(
+        predictions["mood"].to_numpy(),
+        predictions["predicted"].to_numpy(),
+        predictions["artist"].map(primary_artist).to_numpy(),
+        evaluation.bootstrap,
+        evaluation.seed,
     )
 
 

@@ -1,204 +1,205 @@
-"""From features to out-of-fold predictions: fit a model on each fold, score it on the songs it has not seen."""
+"""From features to out-of-fold predictions: a model is trained on all folds but one and scored on that one."""
 
-import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.pipeline import Pipeline
 
-from mer_tasks import layout
-from mer_tasks.catalog.snapshot import Snapshot, read_snapshot
-from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, normalised
+from mer_tasks.catalog.dataset import Snapshot
+from mer_tasks.domain import MOODS, SAMPLE_COLLECTION
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.folds import Split, folds, split
-from mer_tasks.evaluation.scores import Scores, score
-from mer_tasks.files import replacing, write_text
-from mer_tasks.models.choose import Inputs, build_model, model_inputs
-from mer_tasks.models.torch_classifier import forget_watched, learning_curve, one_thread, watch
+from mer_tasks.evaluation.inputs import Inputs, model_inputs
+from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
+from mer_tasks.evaluation.scores import score_predictions
+from mer_tasks.models import build_model
+from mer_tasks.networks.curve import Curve
+from mer_tasks.persistence import save_fitted
 from mer_tasks.progress import progress
-from mer_tasks.settings import Machine, ModelName, Params
+from mer_tasks.settings import Machine, Params
+from mer_tasks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+Pairs = list[tuple[np.ndarray, np.ndarray]]
+"""Row numbers to train on and to test on, a pair a fold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedFold:
-    """A model fitted on all folds but one: its row numbers there, what it answers for them, its curve."""
+    """A model trained on all folds but one: its row numbers there, its probabilities for them, its curve."""
 
-    model: Pipeline
+    model: "Pipeline"
     rows: np.ndarray
     probabilities: np.ndarray
-    curve: list[dict[str, float]]
+    curve: Curve
 
     def accuracy(self, y: np.ndarray) -> float:
         """The share of this fold's songs it gets right."""
         return float((self.probabilities.argmax(axis=1) == y[self.rows]).mean())
 
 
+def train_model(workspace: Workspace, params: Params, machine: Machine, model: str) -> ModelResult:
+    """Train one model of `params.models`; write its folds, predictions, scores and pictures.
+
+    Raises:
+        InputError: the snapshot or what the model reads is not there, or does not suffice.
+    """
+    snapshot, inputs = model_inputs(workspace, params, model, machine.feature_store)
+    parts = split(inputs.songs, params.evaluation)
+    pairs = [
+        (parts.folds[train], parts.folds[test])
+        for train, test in folds(inputs.songs.iloc[parts.folds], params.evaluation)
+    ]
+    y = inputs.songs["mood"].map(MOODS.index).to_numpy()
+    settings, seed = params.models[model], params.evaluation.seed
+    fitted = cross_validate(
+        lambda fold: build_model(settings, inputs.X.shape[1:], seed + fold, machine.device),
+        inputs.X,
+        y,
+        pairs,
+        seed,
+        keep_best_epoch=params.evaluation.protocol == "paper",
+        what=model,
+    )
+    result = _result(model, params, snapshot, inputs, parts, fitted, y)
+    _write(result, fitted, workspace)
+    return result
+
+
 def cross_validate(
-    build: Callable[[], Pipeline],
+    build: Callable[[int], "Pipeline"],
     X: np.ndarray,
     y: np.ndarray,
-    pairs: list[tuple[np.ndarray, np.ndarray]],
+    pairs: Pairs,
     seed: int,
     keep_best_epoch: bool,
     what: str,
 ) -> list[FittedFold]:
-    """Fit a fresh model on each pair's first rows and let it answer for the second.
+    """Train a fresh model on each pair's first rows and let it predict the second.
 
-    X has shape (n, n_features); y holds the mood's place in `MOODS`. Nothing is fitted or chosen on
-    the rows that are scored, unless `keep_best_epoch`, the paper's protocol, asks for it.
+    X has shape (n, …); y holds the mood's place in `MOODS`. Nothing is fitted or chosen on the rows that
+    are scored, unless `keep_best_epoch`, the paper's protocol, asks for it.
     """
     fitted = []
-    for number, (learn, held_out) in enumerate(progress(pairs, len(pairs), what, unit="fold")):
-        torch.manual_seed(seed + number)
-        model = build()
-        watch(model, X[learn], y[learn], X[held_out], y[held_out], keep_best_epoch)
-        with one_thread():
-            model.fit(X[learn], y[learn])
-        forget_watched(model)
-        fitted.append(FittedFold(model, held_out, model.predict_proba(X[held_out]), learning_curve(model)))
+    for fold, (train, test) in enumerate(progress(pairs, len(pairs), what, unit="fold")):
+        model = build(fold)
+        if _is_network(model):
+            curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch)
+        else:
+            curve = []
+            model.fit(X[train], y[train])
+        fitted.append(FittedFold(model, test, model.predict_proba(X[test]), curve))
     return fitted
 
 
-def train_model(name: ModelName, params: Params, machine: Machine) -> dict[str, Any]:
-    """Train one model by `params` in the current folder; write its folds, predictions, metrics and plots.
-
-    Raises:
-        InputError: the snapshot or the features are not there, or do not suit the model.
-    """
-    snapshot = read_snapshot(layout.SNAPSHOT)
-    inputs = model_inputs(name, params, snapshot, layout.FEATURES, machine)
-    evaluation = params.evaluation
-    parts = split(inputs.songs, evaluation)
-    pairs = [
-        (parts.folds[learn], parts.folds[held_out])
-        for learn, held_out in folds(inputs.songs.iloc[parts.folds], evaluation)
-    ]
-    y = inputs.songs["mood"].map(MOODS.index).to_numpy()
-    fitted = cross_validate(
-        lambda: build_model(name, params, inputs.X.shape[1], machine.device),
-        inputs.X,
-        y,
-        pairs,
-        evaluation.seed,
-        keep_best_epoch=evaluation.protocol == "paper",
-        what=name,
-    )
-    accuracies = [fold.accuracy(y) for fold in fitted]
-    best = int(np.argmax(accuracies))
-    predictions = _predictions(inputs, parts, fitted, best)
-    metrics = _metrics(name, params, snapshot, inputs, predictions, accuracies, best)
-    _write_model(name, params, inputs, fitted, metrics)
-    _write_predictions(name, predictions)
-    _write_plots(name, metrics, predictions, fitted)
-    write_text(layout.METRICS / f"{name}.json", json.dumps(metrics, indent=2) + "\n")
-    return metrics
-
-
-def _predictions(inputs: Inputs, parts: Split, fitted: list[FittedFold], best: int) -> pd.DataFrame:
-    """One row a song: its mood, the part it was scored in, the answer and the four probabilities."""
-    tables = [
-        _answers(inputs.songs, fold.rows, fold.probabilities, f"fold-{k}") for k, fold in enumerate(fitted)
-    ]
-    if len(parts.holdout):
-        answered = fitted[best].model.predict_proba(inputs.X[parts.holdout])
-        tables.append(_answers(inputs.songs, parts.holdout, answered, "holdout"))
-    return pd.concat(tables).sort_values("track_id", ignore_index=True)
-
-
-def _answers(songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, part: str) -> pd.DataFrame:
-    table = songs.iloc[rows][["track_id", "title", "artist", "mood"]].reset_index(drop=True)
-    table["part"] = part
-    table["predicted"] = np.array(MOODS)[probabilities.argmax(axis=1)]
-    table[list(MOODS)] = probabilities
-    return table
-
-
-def score_predictions(predictions: pd.DataFrame, params: Params) -> Scores:
-    """Scores of a table with the columns `mood`, `predicted` and `artist`."""
-    return score(
-        predictions["mood"].to_numpy(),
-        predictions["predicted"].to_numpy(),
-        predictions["artist"].map(normalised).to_numpy(),
-        params.evaluation.bootstrap,
-        params.evaluation.seed,
-    )
-
-
-def _metrics(
-    name: str,
-    params: Params,
-    snapshot: Snapshot,
-    inputs: Inputs,
-    predictions: pd.DataFrame,
-    accuracies: list[float],
-    best: int,
-) -> dict[str, Any]:
-    in_holdout = predictions["part"] == "holdout"
-    metrics: dict[str, Any] = {
-        "model": name,
-        "songs": describe_songs(params),
-        "features": inputs.kind,
-        **score_predictions(predictions[~in_holdout], params).as_json(),
-        "protocol": params.evaluation.protocol,
-        "folds": [round(accuracy, 4) for accuracy in accuracies],
-        "best_fold": best,
-        "data": snapshot.identity,
-    }
-    if in_holdout.any():
-        metrics["holdout"] = score_predictions(predictions[in_holdout], params).as_json()
-    if inputs.weights:
-        metrics["weights"] = inputs.weights
-    return metrics
-
-
-def describe_songs(params: Params) -> str:
+def describe_songs(collections: tuple[str, ...]) -> str:
     """What the scores are scores on, in words: synthetic songs are never passed off as music."""
-    collections = params.snapshot.collections
     if set(collections) == {SAMPLE_COLLECTION}:
         return "synthetic songs (the project's samples)"
     partly = ", partly synthetic" if SAMPLE_COLLECTION in collections else ""
     return f"songs of {', '.join(collections)}{partly}"
 
 
-def _write_model(
-    name: str, params: Params, inputs: Inputs, fitted: list[FittedFold], metrics: dict[str, Any]
-) -> None:
-    folder = layout.MODELS / name
+def _is_network(model: "Pipeline") -> bool:
+    """Whether a pipeline is trained by epochs; only such a one needs torch."""
+    return hasattr(model[-1], "initialize")
+
+
+def _fit_network(
+    model: "Pipeline",
+    X: np.ndarray,
+    y: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    keep_best_epoch: bool,
+) -> Curve:
+    """Train a network and return its learning curve over both sides."""
+    import torch
+
+    from mer_tasks.networks import torch_classifier
+
+    torch.manual_seed(seed)
+    torch_classifier.set_validation_data(model, X[train], y[train], X[test], y[test], keep_best_epoch)
+    with torch_classifier.one_thread():
+        model.fit(X[train], y[train])
+    torch_classifier.clear_validation_data(model)
+    return torch_classifier.learning_curve(model)
+
+
+def _result(
+    model: str,
+    params: Params,
+    snapshot: Snapshot,
+    inputs: Inputs,
+    parts: Split,
+    fitted: list[FittedFold],
+    y: np.ndarray,
+) -> ModelResult:
+    accuracies = tuple(fold.accuracy(y) for fold in fitted)
+    best = int(np.argmax(accuracies))
+    predictions = _predictions(inputs, parts, fitted, best)
+    in_holdout = predictions["split"] == HOLDOUT
+    return ModelResult(
+        model=model,
+        system=params.models[model].system,
+        reads=inputs.reads,
+        feature_names=inputs.names,
+        shape=tuple(inputs.X.shape[1:]),
+        songs=describe_songs(params.snapshot.collections),
+        collections=params.snapshot.collections,
+        protocol=params.evaluation.protocol,
+        data=snapshot.identity,
+        params=_trained_by(params, model),
+        scores=score_predictions(predictions[~in_holdout], params.evaluation),
+        holdout=score_predictions(predictions[in_holdout], params.evaluation) if in_holdout.any() else None,
+        fold_accuracies=accuracies,
+        best_fold=best,
+        curves=tuple(fold.curve for fold in fitted),
+        predictions=predictions,
+    )
+
+
+def _trained_by(params: Params, model: str) -> dict[str, Any]:
+    """The settings that a training depends on; other models and other stages are left out."""
+    sections = {"clips", "evaluation", "features", "models", "representations", "snapshot"}
+    values = params.model_dump(mode="json", include=sections)
+    return values | {"models": {model: values["models"][model]}}
+
+
+def _predictions(inputs: Inputs, parts: Split, fitted: list[FittedFold], best: int) -> pd.DataFrame:
+    """One row a song: its mood, its split, the predicted mood and the four probabilities."""
+    tables = [
+        _table(inputs.songs, fold.rows, fold.probabilities, f"fold-{number}")
+        for number, fold in enumerate(fitted)
+    ]
+    if len(parts.holdout):
+        probabilities = fitted[best].model.predict_proba(inputs.X[parts.holdout])
+        tables.append(_table(inputs.songs, parts.holdout, probabilities, HOLDOUT))
+    return pd.concat(tables).sort_values("track_id", ignore_index=True)
+
+
+def _table(songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, split_name: str) -> pd.DataFrame:
+    table = songs.iloc[rows][["track_id", "title", "artist", "mood"]].reset_index(drop=True)
+    table["split"] = split_name
+    table["predicted"] = np.array(MOODS)[probabilities.argmax(axis=1)]
+    table[list(MOODS)] = probabilities
+    return table
+
+
+def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) -> None:
+    shutil.rmtree(workspace.model(result.model), ignore_errors=True)  # folds of an earlier training
     for number, fold in enumerate(fitted):
-        with replacing(folder / f"fold-{number}.joblib") as temporary:
-            joblib.dump(fold.model, temporary)
-    if inputs.backbone is not None:
-        with replacing(folder / "backbone.pt") as temporary:
-            torch.save(inputs.backbone.cpu().state_dict(), temporary)
-    curves = [fold.curve for fold in fitted]
-    write_text(folder / "curves.json", json.dumps(curves, indent=1) + "\n")
-    card = {
-        "model": name,
-        "features": inputs.kind,
-        "feature_names": list(inputs.names),
-        "best_fold": metrics["best_fold"],
-        "params": params.model_dump(mode="json", exclude={"quality", "registration", "promotion"}),
-    }
-    write_text(folder / "model.json", json.dumps(card, indent=2) + "\n")
-
-
-def _write_predictions(name: str, predictions: pd.DataFrame) -> None:
-    with replacing(layout.PREDICTIONS / f"{name}.csv") as temporary:
-        predictions.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-
-
-def _write_plots(
-    name: str, metrics: dict[str, Any], predictions: pd.DataFrame, fitted: list[FittedFold]
-) -> None:
-    folder = layout.PLOTS / name
-    seen = predictions[predictions["part"] != "holdout"]
-    title = f"{name} on {metrics['features']} features, out of fold\n{metrics['n']} {metrics['songs']}"
+        save_fitted(fold.model, fold_folder(workspace, result.model, number))
+    write_result(result, workspace)
+    folder, seen = workspace.plots(result.model), result.out_of_fold
+    title = f"{result.model} on {result.reads}, out of fold\n{result.scores.n} {result.songs}"
     plots.confusion_matrix(folder / "confusion.png", seen["mood"], seen["predicted"], title)
     plots.mood_plane(folder / "plane.png", seen, title)
-    if fitted[0].curve:
-        plots.learning_curves(folder / "curves.png", [fold.curve for fold in fitted], title)
+    if result.curves[0]:
+        plots.learning_curves(folder / "curves.png", result.curves, title)

@@ -1,14 +1,28 @@
 """The paper's first model: logistic regression on standardised features."""
 
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from typing import TYPE_CHECKING
 
-from mer_tasks import settings
+from mer_tasks.settings import Positive, PositiveFloat, Queue, SystemSettings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+QUEUE: Queue = "default"
 
 
-def build(model: settings.LogisticRegression, seed: int) -> Pipeline:
+class Settings(SystemSettings):
+    """Multinomial logistic regression: the inverse of its L2 penalty, and how many steps it may take."""
+
+    C: PositiveFloat
+    max_iter: Positive
+
+
+def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(
-        StandardScaler(), LogisticRegression(C=model.C, max_iter=model.max_iter, random_state=seed)
+        StandardScaler(), LogisticRegression(C=settings.C, max_iter=settings.max_iter, random_state=seed)
     )

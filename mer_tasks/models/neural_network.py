@@ -1,42 +1,32 @@
 """The paper's second model: a network of 128-128-64-32 on standardised features."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from mer_tasks.settings import Positive, Queue, TorchSettings
 
-from mer_tasks import settings
-from mer_tasks.domain import MOODS
-from mer_tasks.models.torch_classifier import torch_classifier
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+QUEUE: Queue = "default"
+"""Its layers are so small that a GPU would mostly wait for the next batch."""
 
 
-class Perceptron(torch.nn.Module):
-    """Fully connected layers with ReLU between them; gives one logit a mood."""
+class Settings(TorchSettings):
+    """A multilayer perceptron trained with Adamax: the widths of its hidden layers."""
 
-    def __init__(self, n_features: int, hidden: Sequence[int]) -> None:
-        super().__init__()
-        widths = [n_features, *hidden]
-        layers: list[torch.nn.Module] = []
-        for n_in, n_out in pairwise(widths):
-            layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
-        self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], len(MOODS)))
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (n, 4), of standardised features, shape (n, n_features)."""
-        return self.layers(X)
+    hidden: tuple[Positive, ...]
 
 
-def build(model: settings.NeuralNetwork, n_features: int, device: str) -> Pipeline:
+def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
-    net = torch_classifier(
-        Perceptron,
-        {"n_features": n_features, "hidden": model.hidden},
-        torch.optim.Adamax,
-        model,
-        device,
+    import torch
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from mer_tasks.networks.perceptron import Perceptron
+    from mer_tasks.networks.torch_classifier import as_float32, torch_classifier
+
+    network = torch_classifier(
+        Perceptron, {"n_features": shape[0], "hidden": settings.hidden}, torch.optim.Adamax, settings, device
     )
-    to_float32 = FunctionTransformer(np.asarray, kw_args={"dtype": np.float32})
-    return make_pipeline(StandardScaler(), to_float32, net)
+    return make_pipeline(StandardScaler(), as_float32(), network)

@@ -1,29 +1,32 @@
-"""The paper's third model: the last layer of a frozen ResNet-18, whose output is the representation `resnet18`."""
+"""The paper's third model: the new last layer of a frozen ResNet-18, whose output it reads."""
 
-import torch
-from sklearn.pipeline import Pipeline, make_pipeline
+from typing import TYPE_CHECKING
 
-from mer_tasks import settings
-from mer_tasks.domain import MOODS
-from mer_tasks.models.torch_classifier import torch_classifier
+from mer_tasks.settings import Queue, Share, TorchSettings
 
-N_EMBEDDING = 512
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
-
-class LastLayer(torch.nn.Module):
-    """The new last layer: one logit a mood from the backbone's output."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc = torch.nn.Linear(N_EMBEDDING, len(MOODS))
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (n, 4), of embeddings, shape (n, 512)."""
-        return self.fc(X)
+QUEUE: Queue = "default"
+"""The frozen network's output is a representation, computed once a clip; what is trained here is one layer."""
 
 
-def build(model: settings.Resnet18, device: str) -> Pipeline:
-    """An unfitted classifier of the backbone's output, shape (n, 512)."""
-    return make_pipeline(
-        torch_classifier(LastLayer, {}, torch.optim.SGD, model, device, momentum=model.momentum)
+class Settings(TorchSettings):
+    """A linear layer trained by stochastic gradient descent with momentum."""
+
+    momentum: Share
+
+
+def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+    """An unfitted classifier of the frozen network's output, shape (n, 512)."""
+    import torch
+    from sklearn.pipeline import make_pipeline
+
+    from mer_tasks.networks.perceptron import Perceptron
+    from mer_tasks.networks.torch_classifier import as_float32, torch_classifier
+
+    arguments = {"n_features": shape[0], "hidden": ()}
+    layer = torch_classifier(
+        Perceptron, arguments, torch.optim.SGD, settings, device, momentum=settings.momentum
     )
+    return make_pipeline(as_float32(), layer)

@@ -1,11 +1,13 @@
-"""What the two torch models share: training by skorch, as scikit-learn classifiers."""
+"""What the systems that train a network share: training by skorch, as scikit-learn classifiers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset
@@ -13,17 +15,20 @@ from skorch.helper import predefined_split
 
 from mer_tasks.device import torch_device
 from mer_tasks.domain import MOODS
-from mer_tasks.settings import TorchTraining
+from mer_tasks.networks.curve import Curve
+from mer_tasks.settings import TorchSettings
 
 
-class BestEpoch(Callback):
-    """Ends training with the weights of the epoch that scored best on the watched songs."""
+class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
+    """Ends training with the weights of the epoch that scored best on the validation data."""
 
     def on_epoch_end(self, net: NeuralNetClassifier, **_: Any) -> None:
+        """Keep the weights when they are the best so far."""
         if net.history[-1, "valid_acc_best"]:
             self.weights = {name: value.clone() for name, value in net.module_.state_dict().items()}
 
     def on_train_end(self, net: NeuralNetClassifier, **_: Any) -> None:
+        """Go back to the best weights."""
         net.module_.load_state_dict(self.weights)
 
 
@@ -42,11 +47,15 @@ def torch_classifier(
     module: type[torch.nn.Module],
     module_arguments: Mapping[str, Any],
     optimizer: type[torch.optim.Optimizer],
-    settings: TorchTraining,
+    settings: TorchSettings,
     device: str,
     **optimizer_arguments: float,
 ) -> NeuralNetClassifier:
     """A network that gives logits, trained with cross entropy and StepLR, as a classifier of moods."""
+    schedule = LRScheduler(
+        torch.optim.lr_scheduler.StepLR, step_size=settings.step_size, gamma=settings.gamma
+    )
+    train_accuracy = EpochScoring("accuracy", on_train=True, name="train_accuracy", lower_is_better=False)
     return NeuralNetClassifier(
         module,
         **{f"module__{name}": value for name, value in module_arguments.items()},
@@ -59,53 +68,39 @@ def torch_classifier(
         iterator_train__shuffle=True,
         train_split=None,
         classes=list(range(len(MOODS))),
-        callbacks=[
-            (
-                "schedule",
-                LRScheduler(
-                    torch.optim.lr_scheduler.StepLR, step_size=settings.step_size, gamma=settings.gamma
-                ),
-            ),
-            (
-                "train_accuracy",
-                EpochScoring("accuracy", on_train=True, name="train_accuracy", lower_is_better=False),
-            ),
-        ],
+        callbacks=[("schedule", schedule), ("train_accuracy", train_accuracy)],
         verbose=0,
         device=torch_device(device),
     )
 
 
-def watch(model: Pipeline, X: Any, y: Any, X_watched: Any, y_watched: Any, keep_best_epoch: bool) -> None:
-    """Let a pipeline that ends in a torch classifier score songs it does not learn from after each epoch.
+def as_float32() -> FunctionTransformer:
+    """A step that gives a network the precision it computes in."""
+    return FunctionTransformer(np.asarray, kw_args={"dtype": np.float32})
 
-    The scores draw the learning curve. Only with `keep_best_epoch`, the paper's protocol, do they
-    also choose the epoch that is kept. A pipeline that does not end so is left as it is.
+
+def set_validation_data(model: Pipeline, X: Any, y: Any, X_valid: Any, y_valid: Any, keep_best: bool) -> None:
+    """Let a pipeline that ends in a network score songs that it does not train on after each epoch.
+
+    The scores draw the learning curve. Only with `keep_best`, the paper's protocol, do they also choose
+    the epoch that is kept.
     """
-    net = model[-1]
-    if not isinstance(net, NeuralNetClassifier):
-        return
-    prepare = model[:-1]
-    watched = prepare.fit(X, y).transform(X_watched) if len(prepare) else X_watched
-    net.set_params(train_split=predefined_split(Dataset(watched, y_watched)))
-    if keep_best_epoch:
+    net, prepare = model[-1], model[:-1]
+    net.set_params(train_split=predefined_split(Dataset(prepare.fit(X, y).transform(X_valid), y_valid)))
+    if keep_best:
         net.set_params(callbacks=[*net.callbacks, ("best_epoch", BestEpoch())])
 
 
-def learning_curve(model: Pipeline) -> list[dict[str, float]]:
-    """One row an epoch: `epoch`, `train_loss`, `train_accuracy`, `valid_loss`, `valid_accuracy`."""
-    net = model[-1]
-    if not isinstance(net, NeuralNetClassifier):
-        return []
+def clear_validation_data(model: Pipeline) -> None:
+    """Drop the validation data, so that the model holds only what predicts."""
+    model[-1].set_params(train_split=None)
+
+
+def learning_curve(model: Pipeline) -> Curve:
+    """What each epoch of the network that ends a pipeline came to."""
     columns = {"valid_acc": "valid_accuracy"}
     wanted = ("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_acc")
     return [
-        {columns.get(name, name): float(row[name]) for name in wanted if name in row} for row in net.history
+        {columns.get(name, name): float(row[name]) for name in wanted if name in row}
+        for row in model[-1].history
     ]
-
-
-def forget_watched(model: Pipeline) -> None:
-    """Drop the watched songs, so that a saved model holds only what predicts."""
-    net = model[-1]
-    if isinstance(net, NeuralNetClassifier):
-        net.set_params(train_split=None)

@@ -1,0 +1,190 @@
+"""Commands that bring songs and their clips into the catalog."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mer_tasks.cli import project
+from mer_tasks.cli.app import AsJson, app
+from mer_tasks.domain import SAMPLE_COLLECTION, InputError
+
+if TYPE_CHECKING:
+    from mer_tasks.catalog.database import Catalog
+
+
+@app.command()
+def sample(
+    seed: Annotated[int, typer.Option(help="Another seed composes other songs.")] = 1,
+) -> None:
+    """Compose the sample songs and import them into the collection `sample`.
+
+    They are synthetic: a score on them is no score on music.
+
+    Example:  [bold]mer sample[/bold]
+    """
+    from mer_tasks.sources.sample import write_sample_songs
+
+    machine = project.machine()
+    tracks = write_sample_songs(machine.home / "sample", seed, machine.n_workers)
+    import_(tracks, SAMPLE_COLLECTION)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV with track_id,title,artist,mood and path or url.")],
+    collection: Annotated[
+        str | None, typer.Option(help="The name that snapshot.collections calls them by; else the folder's.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="What the file calls one of our columns.")
+    ] = None,
+    moods: Annotated[
+        list[str] | None, typer.Option(metavar="THEIRS=MOOD", help="What the file calls one of our moods.")
+    ] = None,
+    clips: Annotated[bool, typer.Option(help="Cut the clips of the songs that have audio.")] = True,
+) -> None:
+    """Import songs from a CSV into the catalog and cut their clips.
+
+    Rows that break a rule are reported by line number and the rest is imported (exit code 1). Importing
+    the same file again changes nothing.
+
+    Examples:
+
+      [bold]mer import songs/tracks.csv --collection mine[/bold]
+
+      [bold]mer import moodify.csv --columns track_id=uri --columns title=track --moods 0=sad[/bold]
+    """
+    from mer_tasks.catalog.importing import import_songs
+
+    params = project.params()  # first: a mistake there must not leave a half-done import
+    catalog = project.open_catalog()
+    name = collection or file.absolute().parent.name
+    report = import_songs(
+        catalog, file, name, columns=_pairs("--columns", columns), moods=_pairs("--moods", moods)
+    )
+    for problem in report.problems:
+        print(f"{file}:{problem.line}: {problem.reason}", file=sys.stderr)
+    print(
+        f"collection {name}: {report.new} new songs, {report.changed} changed, {report.unchanged} unchanged,"
+        f" {report.repeated} repeated rows, {len(report.problems)} rows left out"
+    )
+    if report.ignored:
+        print(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
+    if name not in params.snapshot.collections:
+        print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
+    if clips:
+        _cut_clips(catalog, [name])
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def charts(
+    chart: Annotated[list[str] | None, typer.Argument(help="Which of params.yaml; else all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read charts as they are today and add their songs to the collections of the same names.
+
+    A chart that cannot be read is reported and the others are read (exit code 2). One that suddenly has
+    far fewer songs than it used to sends an alert. docs/charts.md lists the sources.
+
+    Example:  [bold]mer charts && mer clips[/bold]
+    """
+    from mer_tasks.alerts import send_alert
+    from mer_tasks.refresh import fall_alert, refresh_chart
+
+    params, machine, catalog = project.params(), project.machine(), project.open_catalog()
+    failed = False
+    for name in chart or params.charts:
+        try:
+            report = refresh_chart(catalog, name, params, machine)
+        except InputError as error:
+            failed = True
+            print(f"mer: {error}", file=sys.stderr)
+            continue
+        if report.fell:
+            send_alert(fall_alert(report), machine)
+        print(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command("clips")
+def clips_(
+    collection: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this collection; else snapshot.collections and the charts of params.yaml."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs now.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what waits for its next try.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only print how many are due.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the clips that are due: 30 seconds from a quarter of each song.
+
+    A song that gives none is listed with its reason, and tried again when that may help: a busy server
+    within the hour, a dead video after a month. Several collectors may run at once.
+
+    Examples:
+
+      [bold]mer clips --collection mine[/bold]
+
+      [bold]mer clips --again[/bold]      (after mending what was wrong)
+    """
+    catalog = project.open_catalog()
+    collections = collection or _collections_here(catalog)
+    if count:
+        _count_due(catalog, collections, limit, as_json)
+    else:
+        _cut_clips(catalog, collections, limit, again, as_json)
+
+
+def _collections_here(catalog: "Catalog") -> list[str]:
+    """The collections that data sets are made of, and the charts; those without songs yet are left out."""
+    from mer_tasks.catalog.reading import collections_filled
+
+    params = project.params()
+    with catalog.reading() as connection:
+        filled = collections_filled(connection)
+    for name in sorted(set(params.snapshot.collections) - filled):
+        print(f"collection {name}: holds no songs yet", file=sys.stderr)
+    wanted = {*params.snapshot.collections, *params.charts}
+    return sorted(wanted & filled) or list(params.snapshot.collections)
+
+
+def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as_json: bool) -> None:
+    from mer_tasks.collect import count_due
+
+    due = count_due(catalog, tuple(collections), project.machine().clip_store, project.params())
+    due = due if limit is None else min(due, limit)
+    print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
+
+
+def _cut_clips(
+    catalog: "Catalog",
+    collections: list[str],
+    limit: int | None = None,
+    again: bool = False,
+    as_json: bool = False,
+) -> None:
+    from mer_tasks.collect import collect_clips
+
+    machine = project.machine()
+    report = collect_clips(
+        catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers, limit, again
+    )
+    for failure in report.failures:
+        print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
+    print(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
+
+
+def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """`["a=b"]` as `{"a": "b"}`."""
+    for text in texts or []:
+        if "=" not in text:
+            raise InputError(f"{option} {text}: needs the form A=B")
+    return dict(text.split("=", 1) for text in texts or [])

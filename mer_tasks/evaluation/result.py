@@ -1,0 +1,161 @@
+"""What training a model came to: the one type that comparison, registry, gate and pages read."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mer_tasks.domain import InputError
+from mer_tasks.evaluation.scores import Scores
+from mer_tasks.files import replacing, sha256_of, write_text
+from mer_tasks.networks.curve import Curve
+from mer_tasks.workspace import Workspace
+
+HOLDOUT = "holdout"
+"""The split of songs that no fold trains on or is scored on."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResult:
+    """A model trained fold by fold.
+
+    `reads` names the representation whose rows, of `shape`, it was trained on, their columns called
+    `feature_names`; `songs` describes in words what the scores are scores on; `data` is the snapshot's identity.
+    `predictions` has a row a song: `track_id`, `title`, `artist`, `mood`, `split` (`fold-0` …, the fold
+    whose model was not trained on it, or `holdout`), `predicted`, and a probability a mood; the holdout's
+    are the best fold's. `curves` has one a fold, empty where nothing is trained by epochs.
+    """
+
+    model: str
+    system: str
+    reads: str
+    feature_names: tuple[str, ...]
+    shape: tuple[int, ...]
+    songs: str
+    collections: tuple[str, ...]
+    protocol: str
+    data: str
+    params: Mapping[str, Any]
+    scores: Scores
+    holdout: Scores | None
+    fold_accuracies: tuple[float, ...]
+    best_fold: int
+    curves: tuple[Curve, ...]
+    predictions: pd.DataFrame
+
+    @property
+    def out_of_fold(self) -> pd.DataFrame:
+        """The predictions of songs by the fold that was not trained on them."""
+        return self.predictions[self.predictions["split"] != HOLDOUT]
+
+
+def fold_folder(workspace: Workspace, model: str, fold: int) -> Path:
+    """Where the fitted model of a fold lies."""
+    return workspace.model(model) / f"fold-{fold}"
+
+
+def write_result(result: ModelResult, workspace: Workspace) -> None:
+    """Write a result as DVC tracks it: predictions as CSV, scores and what was trained as JSON."""
+    with replacing(workspace.predictions(result.model)) as temporary:
+        result.predictions.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    _write_json(workspace.model(result.model) / "result.json", _description(result))
+    _write_json(workspace.metrics(result.model), _metrics(result))
+
+
+def read_result(workspace: Workspace, model: str) -> ModelResult:
+    """What `write_result` wrote of a model.
+
+    Raises:
+        InputError: the model is not trained, or a file is damaged; names it and the remedy.
+    """
+    remedy = f"run mer train {model}, or dvc repro,"
+    description = read_json(workspace.model(model) / "result.json", remedy)
+    metrics = read_json(workspace.metrics(model), remedy)
+    try:
+        return ModelResult(
+            model=model,
+            system=description["system"],
+            reads=metrics["reads"],
+            feature_names=tuple(description["feature_names"]),
+            shape=tuple(description["shape"]),
+            songs=metrics["songs"],
+            collections=tuple(description["collections"]),
+            protocol=metrics["protocol"],
+            data=metrics["data"],
+            params=description["params"],
+            scores=Scores.from_json(metrics),
+            holdout=Scores.from_json(metrics["holdout"]) if "holdout" in metrics else None,
+            fold_accuracies=tuple(metrics["folds"]),
+            best_fold=metrics["best_fold"],
+            curves=tuple(description["curves"]),
+            predictions=_read_predictions(workspace.predictions(model), remedy),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{workspace.model(model)}: of another version of mer; {remedy} again") from error
+
+
+def result_identity(workspace: Workspace, model: str) -> str:
+    """A hash of a training: the same settings, code, data and predictions have the same."""
+    files = (
+        workspace.model(model) / "result.json",
+        workspace.metrics(model),
+        workspace.predictions(model),
+    )
+    return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        InputError: it is not there or damaged; the message ends with the remedy.
+    """
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {remedy} first") from error
+    except ValueError as error:
+        raise InputError(f"{path}: damaged ({error}); {remedy} again") from error
+    return content
+
+
+def _description(result: ModelResult) -> dict[str, Any]:
+    """What is no score: what was trained, by what, on what."""
+    return {
+        "model": result.model,
+        "system": result.system,
+        "shape": list(result.shape),
+        "feature_names": list(result.feature_names),
+        "collections": list(result.collections),
+        "params": dict(result.params),
+        "curves": list(result.curves),
+    }
+
+
+def _metrics(result: ModelResult) -> dict[str, Any]:
+    """What `dvc metrics` shows."""
+    metrics = {
+        "model": result.model,
+        "songs": result.songs,
+        "reads": result.reads,
+        **result.scores.as_json(),
+        "protocol": result.protocol,
+        "folds": [round(accuracy, 4) for accuracy in result.fold_accuracies],
+        "best_fold": result.best_fold,
+        "data": result.data,
+    }
+    return metrics | ({"holdout": result.holdout.as_json()} if result.holdout else {})
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _read_predictions(path: Path, remedy: str) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {remedy} first")
+    return pd.read_csv(path, dtype={"track_id": str, "title": str, "artist": str}, keep_default_na=False)

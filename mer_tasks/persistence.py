@@ -1,0 +1,115 @@
+"""Fitted pipelines on disk without a pickle: arrays, state dicts, and skops with a list of types of our own.
+
+A file cannot run code when it is read: a version comes from a server that others write to.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mer_tasks.domain import InputError
+from mer_tasks.files import replacing, write_text
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+ARRAYS: Mapping[str, tuple[str, ...]] = {
+    "FunctionTransformer": (),
+    "LogisticRegression": ("classes_", "coef_", "intercept_", "n_features_in_"),
+    "StandardScaler": ("mean_", "n_features_in_", "scale_", "var_"),
+}
+"""What fitting gives an estimator, for those whose whole state is a few arrays."""
+
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+"""The types beside skops' own that a stored estimator may hold; never read from the file itself."""
+
+
+def save_fitted(model: "Pipeline", folder: Path) -> None:
+    """Write what fitting gave each step of a pipeline into `folder`."""
+    for name, step in model.steps:
+        if hasattr(step, "module_"):
+            _save_network(step, folder / f"{name}.pt")
+        elif type(step).__name__ in ARRAYS:
+            _save_arrays(step, folder / f"{name}.npz")
+        else:
+            _save_skops(step, folder / f"{name}.skops")
+    write_text(folder / "steps.json", json.dumps([name for name, _ in model.steps]) + "\n")
+
+
+def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
+    """Give an unfitted pipeline, built by the same settings, what `save_fitted` wrote; return it fitted.
+
+    Raises:
+        InputError: the files are not there, damaged, of another pipeline, or hold a type that we do not trust.
+    """
+    try:
+        if json.loads((folder / "steps.json").read_text(encoding="utf-8")) != [
+            name for name, _ in model.steps
+        ]:
+            raise InputError(f"{folder}: of another pipeline; train the model again")
+        for place, (name, step) in enumerate(model.steps):
+            if hasattr(step, "initialize"):
+                _load_network(step, folder / f"{name}.pt")
+            elif type(step).__name__ in ARRAYS:
+                _load_arrays(step, folder / f"{name}.npz")
+            else:
+                model.steps[place] = (name, _load_skops(folder / f"{name}.skops"))
+    except InputError:
+        raise
+    except Exception as error:  # torch, numpy and skops raise whatever a damaged file provokes
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{folder}: no fitted model that can be read ({reason}); train it again") from error
+    return model
+
+
+def _save_arrays(step: Any, path: Path) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file, allow_pickle=False, **{name: getattr(step, name) for name in ARRAYS[type(step).__name__]}
+        )
+
+
+def _load_arrays(step: Any, path: Path) -> None:
+    with np.load(path) as arrays:
+        for name in ARRAYS[type(step).__name__]:
+            value = arrays[name]
+            setattr(step, name, value if value.ndim else value.item())
+
+
+def _save_network(step: Any, path: Path) -> None:
+    import torch
+
+    state = {name: value.cpu() for name, value in step.module_.state_dict().items()}
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _load_network(step: Any, path: Path) -> None:
+    import torch
+
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    step.initialize()
+    step.module_.load_state_dict(state)
+
+
+def _save_skops(step: Any, path: Path) -> None:
+    import skops.io
+
+    with replacing(path) as temporary:
+        skops.io.dump(step, temporary)
+
+
+def _load_skops(path: Path) -> Any:
+    import skops.io
+
+    return skops.io.load(path, trusted=list(TRUSTED))
