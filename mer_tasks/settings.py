@@ -57,7 +57,11 @@ Checked = TypeVar("Checked", bound=BaseModel)
 class Section(BaseModel):
     """A part of `params.yaml`: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+OUR_RULE = "our_rule"
+"""The type of a validation error whose message is complete."""
 
 
 class ClipSettings(Section):
@@ -68,9 +72,17 @@ class ClipSettings(Section):
     min_duration_s: PositiveFloat
     bitrate_kbps: Positive
 
-
-OUR_RULE = "our_rule"
-"""The type of a validation error whose message is complete."""
+    @field_validator("min_duration_s")
+    @classmethod
+    def _fits_into_a_clip(cls, shortest: float, others: ValidationInfo) -> float:
+        longest = others.data.get("duration_s", shortest)
+        if shortest > longest:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{shortest} s are longer than a clip; write at most clips.duration_s, {longest}",
+                {"shortest": shortest, "longest": longest},
+            )
+        return shortest
 
 
 def _quoted(value: object) -> object:
@@ -316,10 +328,23 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not path.is_file():
         raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice in a section is an error, as DVC has it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            line = node.value[max(place for place, key in enumerate(keys) if key == twice[0])][
+                0
+            ].start_mark.line
+            raise yaml.YAMLError(f"{twice[0]!r} stands twice, again in line {line + 1}; take one out")
+        return super().construct_mapping(node, deep)
 
 
 def parse_params(values: object, where: str) -> Params:
@@ -328,14 +353,15 @@ def parse_params(values: object, where: str) -> Params:
     Raises:
         InputError: they break a rule; names the place `where` they stand, the key and the remedy.
     """
-    if isinstance(values, Mapping):
-        values = {**values}
-        for section, package, key in PLUGINS:
-            if isinstance(entries := values.get(section), Mapping):
-                values[section] = {
-                    name: _plugin_settings(package, name, entry, key, f"{where}: {section}.{name}")
-                    for name, entry in entries.items()
-                }
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: holds no sections; take the project's own params.yaml as a start")
+    values = {**values}
+    for section, package, key in PLUGINS:
+        if isinstance(entries := values.get(section), Mapping):
+            values[section] = {
+                name: _plugin_settings(package, str(name), entry, key, f"{where}: {section}.{name}")
+                for name, entry in entries.items()
+            }
     params = checked(Params, values, where)
     _check_readings(params, where)
     return params
