@@ -197,13 +197,15 @@ def snapshot(
 
     Example:  [bold]mer snapshot --as-of 2026-11-22[/bold]
     """
+    from mer_tasks.catalog.clips import clip_recipe
     from mer_tasks.catalog.snapshot import take_snapshot, write_snapshot
 
-    settings = load_params().snapshot
+    params = load_params()
+    settings = params.snapshot
     if as_of:
         settings = settings.model_copy(update={"as_of": _day(as_of)})
     catalog = _open_catalog()
-    taken = take_snapshot(catalog, settings)
+    taken = take_snapshot(catalog, settings, clip_recipe(params.clips))
     write_snapshot(taken, layout.SNAPSHOT)
     _write_revision(catalog)
     counts = taken.songs["mood"].value_counts()

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import said_by_file
-from mer_tasks.catalog.reading import newest, songs_in
+from mer_tasks.catalog.reading import is_cut_by, newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
 from mer_tasks.catalog.song_file import ANNOTATIONS
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track, normalised
@@ -54,12 +54,16 @@ class Snapshot:
 
 @dataclass
 class _Song:
-    """What the catalog knows of a song: what each speaker last said of it, and its clip."""
+    """What the catalog knows of a song: what each speaker last said of it, and its clip.
+
+    It may be cut (`is_cut`) and yet have no clip of the recipe; `failure` is why the last attempt gave none.
+    """
 
     track: Track
     statements: list[Row[Any]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     clip: Row[Any] | None = None
+    is_cut: bool = False
     failure: str | None = None
 
     def decisive(self) -> list[Row[Any]]:
@@ -75,8 +79,8 @@ class _Song:
         return {mood for mood, count in votes.items() if count >= fewest}
 
 
-def take_snapshot(catalog: Catalog, settings: Settings) -> Snapshot:
-    """The data set that the catalog gives as of a day.
+def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot:
+    """The data set that the catalog gives as of a day, with clips of one recipe (`clip_recipe`).
 
     A song's mood is what people say, else files, else charts; the newest statement of each counts.
     People and files must agree, charts vote, and a tie is no mood. A song with several ids counts
@@ -86,7 +90,7 @@ def take_snapshot(catalog: Catalog, settings: Settings) -> Snapshot:
         InputError: a collection holds no song on that day.
     """
     with catalog.reading() as connection:
-        songs = _known_songs(connection, settings)
+        songs = _known_songs(connection, settings, recipe)
     reasons = _reasons(songs, settings.needs)
     taken = [_row(song) for track_id, song in songs.items() if track_id not in reasons]
     left_out = [_row(songs[track_id]) | {"reason": reasons[track_id]} for track_id in sorted(reasons)]
@@ -109,7 +113,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     return Snapshot(songs, _read_frame(folder / "left_out.csv", LEFT_OUT_COLUMNS))
 
 
-def _known_songs(connection: Connection, settings: Settings) -> dict[str, _Song]:
+def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dict[str, _Song]:
     """What was known of each song of the collections on the snapshot's day, by id."""
     tracks = songs_in(connection, settings.collections, _by(items, settings))
     songs = {track_id: _Song(track) for track_id, track in tracks.items()}
@@ -119,12 +123,20 @@ def _known_songs(connection: Connection, settings: Settings) -> dict[str, _Song]
     for given in _said(connection, measurements, settings):
         if given.track_id in songs:
             songs[given.track_id].numbers |= given.numbers
-    attempts = select(clips).where(_of_collections(clips, settings), _by(clips, settings))
+    _add_attempts(connection, songs, settings, recipe)
+    return songs
+
+
+def _add_attempts(
+    connection: Connection, songs: Mapping[str, _Song], settings: Settings, recipe: str
+) -> None:
+    counts = is_cut_by(recipe, _end_of_day(settings)).label("counts")
+    attempts = select(clips, counts).where(_of_collections(clips, settings), _by(clips, settings))
     for attempt in connection.execute(attempts.order_by(clips.c.id)):
         if song := songs.get(attempt.track_id):
-            song.clip = attempt if attempt.sha256 else song.clip
-            song.failure = attempt.reason or song.failure
-    return songs
+            song.clip = attempt if attempt.counts else song.clip
+            song.is_cut = song.is_cut or attempt.sha256 is not None
+            song.failure = attempt.reason
 
 
 def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
@@ -143,10 +155,14 @@ def _said(connection: Connection, table: Table, settings: Settings) -> list[Row[
 
 
 def _by(table: Table, settings: Settings) -> ColumnElement[bool]:
-    """That a row was observed by the end of the snapshot's day, in UTC."""
-    if settings.as_of == "latest":
-        return true()
-    return table.c.observed_at <= datetime.combine(settings.as_of, time.max, UTC)
+    """That a row was observed by the end of the snapshot's day."""
+    end = _end_of_day(settings)
+    return table.c.observed_at <= end if end else true()
+
+
+def _end_of_day(settings: Settings) -> datetime | None:
+    """The last moment of the snapshot's day, in UTC; None where it is the newest."""
+    return None if settings.as_of == "latest" else datetime.combine(settings.as_of, time.max, UTC)
 
 
 def _reasons(songs: Mapping[str, _Song], needs: Collection[str]) -> dict[str, str]:
@@ -212,6 +228,8 @@ def _why_no_clip(song: _Song) -> str:
         return f"its licence does not allow a download ({song.track.licence or 'none given'})"
     if song.failure:
         return song.failure
+    if song.is_cut:
+        return "not cut by these settings yet; run mer clips"
     is_somewhere = song.track.path or song.track.url
     return "not tried yet; run mer clips" if is_somewhere else "neither path nor url is known"
 
