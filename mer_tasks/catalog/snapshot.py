@@ -30,9 +30,12 @@ CLIP_COLUMNS = {
     "channels": "Int64",
     "loudness_lufs": "float64",
 }
+SEPARATOR = "|"
+"""Between the names of a song's collections; no name holds it."""
+
 NUMBERS = (*SPOTIFY_FEATURES, *ANNOTATIONS.values())
 SONG_COLUMNS = {
-    **dict.fromkeys(("track_id", "title", "artist", "mood"), "str"),
+    **dict.fromkeys(("track_id", "title", "artist", "mood", "collections"), "str"),
     **{f"clip_{name}": dtype for name, dtype in CLIP_COLUMNS.items()},
     **dict.fromkeys(NUMBERS, "float64"),
 }
@@ -60,6 +63,7 @@ class _Song:
     """
 
     track: Track
+    collections: set[str] = field(default_factory=set)
     statements: list[Row[Any]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     clip: Row[Any] | None = None
@@ -117,6 +121,9 @@ def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dic
     """What was known of each song of the collections on the snapshot's day, by id."""
     tracks = songs_in(connection, settings.collections, _by(items, settings))
     songs = {track_id: _Song(track) for track_id, track in tracks.items()}
+    listed = select(items.c.track_id, items.c.collection).distinct().where(_by(items, settings))
+    for row in connection.execute(listed.where(items.c.collection.in_(settings.collections))):
+        songs[row.track_id].collections.add(row.collection)
     for said in _said(connection, labels, settings):
         if said.track_id in songs:
             songs[said.track_id].statements.append(said)
@@ -244,6 +251,7 @@ def _row(song: _Song) -> dict[str, Any]:
         "title": song.track.title,
         "artist": song.track.artist,
         "mood": moods.pop() if len(moods) == 1 else None,
+        "collections": SEPARATOR.join(sorted(song.collections)),
         **clip,
         **numbers,
     }

@@ -90,6 +90,23 @@ def test_only_songs_of_the_collections_in_order_of_id(
     assert list(moods(take_snapshot(catalog, both, "r"))) == ["Z", "a", "b", "c"]
 
 
+def test_each_song_names_the_snapshot_s_collections_that_list_it_on_that_day(
+    catalog: Catalog, file: Path, settings: Settings, tmp_path: Path
+) -> None:
+    bring(catalog, file, "a sad", "b happy", collection="y")
+    bring(catalog, file, "a sad", "c calm")
+    bring(catalog, file, "a sad", "c calm", collection="z")
+    both = settings.model_copy(update={"collections": ("y", "x")})
+    that_day = both.model_copy(update={"as_of": NOON.date()})
+    before = take_snapshot(catalog, that_day, "r")
+    assert before.songs["collections"].tolist() == ["x|y", "y", "x"]
+    bring(catalog, file, "b happy", at=NOON + timedelta(days=1))
+    assert take_snapshot(catalog, both, "r").songs["collections"].tolist() == ["x|y", "x|y", "x"]
+    write_snapshot(take_snapshot(catalog, that_day, "r"), tmp_path)
+    assert (tmp_path / "songs.csv").read_text().splitlines()[1].startswith("a,title of a,A,sad,x|y,")
+    assert read_snapshot(tmp_path).identity == before.identity
+
+
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [
@@ -366,7 +383,7 @@ def test_a_snapshot_of_nothing_but_findings_can_be_written(
 def test_a_missing_or_foreign_snapshot_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"songs.csv: no such file; run mer snapshot$"):
         read_snapshot(tmp_path)
-    for text in ("", "a,b\n1,2\n", "track_id\n", ",".join(SONG_COLUMNS) + "\n" + "x," * 22 + "x\n"):
+    for text in ("", "a,b\n1,2\n", "track_id\n", ",".join(SONG_COLUMNS) + "\n" + "x," * 23 + "x\n"):
         (tmp_path / "songs.csv").write_text(text)
         with pytest.raises(InputError, match="run mer snapshot again") as caught:
             read_snapshot(tmp_path)

@@ -46,6 +46,7 @@ def good_songs(per_mood: int = 20) -> pd.DataFrame:
         track_id="T" + number,
         title="Title " + number,
         artist="Artist",
+        collections="x",
         clip_sha256="c0ffee" + number,
         clip_start_s=50.0,
         clip_duration_s=30.0,
