@@ -198,7 +198,8 @@ def snapshot(
     Example:  [bold]mer snapshot --as-of 2026-11-22[/bold]
     """
     from mer_tasks.catalog.clips import clip_recipe
-    from mer_tasks.catalog.snapshot import take_snapshot, write_snapshot
+    from mer_tasks.catalog.dataset import write_snapshot
+    from mer_tasks.catalog.snapshot import take_snapshot
 
     params = load_params()
     settings = params.snapshot
@@ -222,7 +223,7 @@ def validate() -> None:
     Example:  [bold]mer validate[/bold]
     """
     from mer_tasks.alerts import send_alert
-    from mer_tasks.catalog.snapshot import read_snapshot
+    from mer_tasks.catalog.dataset import read_snapshot
     from mer_tasks.quality.gate import check_snapshot, quality_alert, summary_line, write_report
 
     report = check_snapshot(read_snapshot(layout.SNAPSHOT), load_params())
@@ -239,7 +240,7 @@ def features() -> None:
 
     Example:  [bold]mer features[/bold]
     """
-    from mer_tasks.catalog.snapshot import read_snapshot
+    from mer_tasks.catalog.dataset import read_snapshot
     from mer_tasks.device import features_device
     from mer_tasks.features.build import build_features
 

@@ -41,6 +41,8 @@ SPOTIFY_FEATURES: tuple[str, ...] = (
 )
 """Spotify's eleven audio features, as its Web API's `audio-features` object names them."""
 
+ANNOTATIONS = {"valence": "annotated_valence", "arousal": "annotated_arousal"}
+"""What people's annotations are called here: Spotify has a `valence` too."""
 
 SAMPLE_COLLECTION = "sample"
 """The collection of the project's own synthetic songs."""

@@ -1,11 +1,9 @@
 """The data set as of a day: each song with one mood and what models need, and why others are left out."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,45 +12,15 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 
 from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.dataset import CLIP_COLUMNS, LEFT_OUT_COLUMNS, NUMBERS, SONG_COLUMNS, Snapshot
 from mer_tasks.catalog.importing import said_by_file
 from mer_tasks.catalog.reading import is_cut_by, newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
-from mer_tasks.catalog.song_file import ANNOTATIONS
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track, normalised
-from mer_tasks.files import write_text
+from mer_tasks.domain import SPOTIFY_FEATURES, LabelKind, Track, normalised
 from mer_tasks.settings import SnapshotSettings as Settings
 
-CLIP_COLUMNS = {
-    "sha256": "str",
-    "start_s": "float64",
-    "duration_s": "float64",
-    "sr": "Int64",
-    "channels": "Int64",
-    "loudness_lufs": "float64",
-}
 SEPARATOR = "|"
 """Between the names of a song's collections; no name holds it."""
-
-NUMBERS = (*SPOTIFY_FEATURES, *ANNOTATIONS.values())
-SONG_COLUMNS = {
-    **dict.fromkeys(("track_id", "title", "artist", "mood", "collections"), "str"),
-    **{f"clip_{name}": dtype for name, dtype in CLIP_COLUMNS.items()},
-    **dict.fromkeys(NUMBERS, "float64"),
-}
-LEFT_OUT_COLUMNS = dict.fromkeys(("track_id", "title", "artist", "mood", "reason"), "str")
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A data set: `songs` with `SONG_COLUMNS`, `left_out` with `LEFT_OUT_COLUMNS`, both by `track_id`."""
-
-    songs: pd.DataFrame
-    left_out: pd.DataFrame
-
-    @property
-    def identity(self) -> str:
-        """The SHA-256 of the songs as CSV: the same identity is the same data."""
-        return hashlib.sha256(_csv(self.songs).encode()).hexdigest()
 
 
 @dataclass
@@ -99,22 +67,6 @@ def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot
     taken = [_row(song) for track_id, song in songs.items() if track_id not in reasons]
     left_out = [_row(songs[track_id]) | {"reason": reasons[track_id]} for track_id in sorted(reasons)]
     return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
-
-
-def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
-    """Write `songs.csv` and `left_out.csv` into `folder`."""
-    write_text(folder / "left_out.csv", _csv(snapshot.left_out))
-    write_text(folder / "songs.csv", _csv(snapshot.songs))
-
-
-def read_snapshot(folder: Path) -> Snapshot:
-    """The snapshot that `write_snapshot` wrote into `folder`.
-
-    Raises:
-        InputError: there is none, or it is not what `write_snapshot` wrote.
-    """
-    songs = _read_frame(folder / "songs.csv", SONG_COLUMNS)
-    return Snapshot(songs, _read_frame(folder / "left_out.csv", LEFT_OUT_COLUMNS))
 
 
 def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dict[str, _Song]:
@@ -259,23 +211,3 @@ def _row(song: _Song) -> dict[str, Any]:
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(rows), columns=list(columns)).astype(dict(columns))
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV; pandas writes the shortest decimals that give a float64 back exactly."""
-    return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _read_frame(file: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; run mer snapshot")
-    try:
-        # a song may be called "null", so nothing but an empty field is missing
-        frame = pd.read_csv(
-            file, dtype=dict(columns), keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}; run mer snapshot again") from error
-    if list(frame.columns) != list(columns):
-        raise InputError(f"{file}: not a snapshot's columns; run mer snapshot again")
-    return frame

@@ -12,7 +12,7 @@ import torch
 from sklearn.pipeline import Pipeline
 
 from mer_tasks import layout
-from mer_tasks.catalog.snapshot import Snapshot, read_snapshot
+from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, normalised
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.folds import Split, folds, split

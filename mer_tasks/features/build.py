@@ -13,7 +13,7 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.clip import summary_names
 from mer_tasks.features.image import image_shape

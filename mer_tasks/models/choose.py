@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from sklearn.pipeline import Pipeline
 
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import InputError
 from mer_tasks.features.table import Features, load_features
 from mer_tasks.models import logistic_regression, neural_network, resnet18

@@ -12,15 +12,10 @@ from sqlalchemy import insert
 
 from mer_tasks.catalog.clips import record_clip
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.dataset import SONG_COLUMNS, Snapshot, read_snapshot, write_snapshot
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import items, labels, tracks
-from mer_tasks.catalog.snapshot import (
-    SONG_COLUMNS,
-    Snapshot,
-    read_snapshot,
-    take_snapshot,
-    write_snapshot,
-)
+from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError, normalised
 from mer_tasks.settings import Params
 from mer_tasks.settings import SnapshotSettings as Settings
