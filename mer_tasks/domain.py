@@ -1,5 +1,6 @@
 """The nouns of the road: frozen types without input or output."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -133,3 +134,21 @@ class ClipOutcome:
 def normalised(name: str) -> str:
     """A name of an artist or a song as it is compared: Unicode's NFKC, caseless, single spaces."""
     return " ".join(normalize("NFKC", name).casefold().split())
+
+
+GUESTS = re.compile(
+    r"""[(\[]\s*(?:(?:feat|ft)\b\.?|featuring\s|with\s)[^()\[\]]*[)\]]  # (feat. Y), [with Y]
+    | (?<=\S)\s(?:(?:feat|ft)(?:\.\s?|\s)|featuring\s)(?=\S).*""",  # X feat. Y, to the end
+    re.VERBOSE,
+)
+
+
+def primary_artist(name: str) -> str:
+    """An artist's `normalised` name without guests: "X feat. Y", "X ft. Y" and "X [with Y]" are "x".
+
+    Bands stay whole ("Simon & Garfunkel"), as does a name of nothing but guests.
+    """
+    artist = normalised(name)
+    while (shorter := normalised(GUESTS.sub(" ", artist))) not in (artist, ""):
+        artist = shorter
+    return artist
