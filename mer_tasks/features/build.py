@@ -11,7 +11,7 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.code_identity import code_identity
 from mer_tasks.domain import InputError
 from mer_tasks.features.clip import IMAGE_S
