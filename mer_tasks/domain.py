@@ -6,13 +6,8 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-
-class InputError(Exception):
-    """Something a person gave is wrong. The message is one line: the input, the rule, the remedy."""
-
-
-class UnavailableError(Exception):
-    """What the work needs cannot be reached now; later it may be. The message is one line, as an InputError's."""
+from mer_tasks.errors import InputError as InputError
+from mer_tasks.errors import UnavailableError as UnavailableError
 
 
 class Mood(StrEnum):

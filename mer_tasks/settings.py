@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mer_tasks.domain import InputError, Mood
+from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -137,9 +138,6 @@ class QualitySettings(Section):
     max_left_out_share: Share
 
 
-CONSTANT_Q_BINS = 36
-"""Bins an octave of the constant-Q transform; each pitch class is the sum of as many of them."""
-
 FRAMES_HZ = 100
 """A frame lasts as long as a period of this frequency, or longer: the spectral contrast begins at 200 Hz."""
 
@@ -172,11 +170,11 @@ class FeatureSettings(Section):
     @field_validator("n_chroma")
     @classmethod
     def _divides_an_octave(cls, n_chroma: int) -> int:
-        if CONSTANT_Q_BINS % n_chroma:
+        if BINS_PER_OCTAVE % n_chroma:
             raise PydanticCustomError(
                 OUR_RULE,
                 "{n} does not divide the {bins} bins of an octave; write 12, or one of 1, 2, 3, 4, 6, 9, 18, 36",
-                {"n": n_chroma, "bins": CONSTANT_Q_BINS},
+                {"n": n_chroma, "bins": BINS_PER_OCTAVE},
             )
         return n_chroma
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.domain import InputError
-from mer_tasks.features.constant_q import BINS_PER_OCTAVE
-from mer_tasks.settings import CONSTANT_Q_BINS, load_machine, load_params
+from mer_tasks.settings import load_machine, load_params
 
 PARAMS = Path("params.yaml")
 
@@ -75,7 +74,6 @@ def test_tonnetz_has_twelve_pitch_classes(tmp_path: Path) -> None:
 def test_pitch_classes_that_divide_an_octave(tmp_path: Path, n_chroma: int) -> None:
     path = changed(tmp_path, "n_chroma: 12", f"n_chroma: {n_chroma}")
     assert load_params(path).features.n_chroma == n_chroma
-    assert CONSTANT_Q_BINS == BINS_PER_OCTAVE
 
 
 @pytest.mark.parametrize(
