@@ -1,11 +1,13 @@
 """Opening the catalog, and its transactions: SQLite by default, PostgreSQL in service."""
 
+import fcntl
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from urllib.parse import quote
 
 import tenacity
 from alembic import command
@@ -26,6 +28,11 @@ DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg2")
 
 WRITERS_TAKE_TURNS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(622725)"}
 ONE_MOMENT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
+
+NOTICE_A_LOST_MACHINE = """
+SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6
+"""
+"""After two minutes of silence PostgreSQL ends the session of a machine that was switched off."""
 
 PATIENCE_S = 120
 """How long a database may be away before the work that needs it fails."""
@@ -117,6 +124,38 @@ class Catalog:
         """Wait, within a claiming transaction, until no other one counts, so that a limit holds for all of them."""
         if self._engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(622726)")
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Let one process at a time into the section called `name`, of all that share this catalog; others wait.
+
+        It needs no cleaning up: the section is free as soon as the process inside has ended, however it
+        ended. Entering it twice in one process waits for ever.
+
+        Raises:
+            OSError: the lock file beside an SQLite database cannot be written.
+        """
+        if self._engine.dialect.name == "sqlite":
+            database = Path(self._engine.url.database or "")
+            with database.with_name(f"{database.name}.{quote(name, safe='')}.lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        else:
+            with closing(self._advisory_lock(name)):  # NullPool: the session ends here, and its lock with it
+                yield
+
+    @patiently
+    def _advisory_lock(self, name: str) -> Connection:
+        """A connection whose session holds the PostgreSQL lock of a name."""
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            connection.exec_driver_sql(NOTICE_A_LOST_MACHINE)
+            connection.execute(select(func.pg_advisory_lock(key)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
