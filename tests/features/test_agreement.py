@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from mer_tasks.features.table import META, SONGS, SPOTIFY, SUMMARY
 from scipy.stats import pearsonr, spearmanr
 
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.agreement import COMPARED, compare_with_spotify
-from mer_tasks.features.table import META, SONGS, SPOTIFY, SUMMARY
 from mer_tasks.settings import Params
 from tests.small_project import mer
 

@@ -13,13 +13,13 @@ import pandas as pd
 import psutil
 import pytest
 import soundfile
+from mer_tasks.features.table import clip_features, load_features
 
 from mer_tasks.audio.cut import clip_path, cut_clip
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.build import FeaturesReport, build_features
-from mer_tasks.features.table import clip_features, load_features
 from mer_tasks.settings import FeatureSettings, Params, load_params
 
 ROOT = Path(__file__).parents[2]
