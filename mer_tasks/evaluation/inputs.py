@@ -8,7 +8,7 @@ import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.domain import InputError
-from mer_tasks.features.dataset import load_features
+from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
@@ -20,7 +20,7 @@ class Inputs:
     reads: str
     names: tuple[str, ...]
     songs: pd.DataFrame
-    X: np.ndarray
+    X: np.ndarray | StoredArrays
 
 
 def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) -> tuple[Snapshot, Inputs]:
@@ -38,7 +38,7 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
             f"models.{model}.reads: no song of the data set has {reads}; import songs that have it"
             " (docs/import.md), or let the model read another representation"
         )
-    if not np.isfinite(features.values).all():
+    if isinstance(features.values, np.ndarray) and not np.isfinite(features.values).all():
         raise InputError(f"{folder}: holds missing values; run mer features again")
     songs = snapshot.songs.set_index("track_id", drop=False).loc[list(features.track_ids)]
     return snapshot, Inputs(reads, features.names, songs.reset_index(drop=True), features.values)

@@ -15,6 +15,7 @@ from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
 from mer_tasks.evaluation.scores import score_predictions
+from mer_tasks.features.dataset import StoredArrays
 from mer_tasks.models import build_model
 from mer_tasks.networks.curve import Curve
 from mer_tasks.persistence import save_fitted
@@ -73,7 +74,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
 
 def cross_validate(
     build: Callable[[int], "Pipeline"],
-    X: np.ndarray,
+    X: np.ndarray | StoredArrays,
     y: np.ndarray,
     pairs: Pairs,
     seed: int,
@@ -112,7 +113,7 @@ def _is_network(model: "Pipeline") -> bool:
 
 def _fit_network(
     model: "Pipeline",
-    X: np.ndarray,
+    X: np.ndarray | StoredArrays,
     y: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks import layout
 from mer_tasks.alerts import Alert, Severity, on_one_line
 
-REPORT = layout.QUALITY / "report.html"
 SONGS_IN_ALERT = 10
 
 
@@ -52,7 +50,7 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def summary_line(report: QualityReport, where: Path = REPORT) -> str:
+def summary_line(report: QualityReport, where: Path) -> str:
     """The gate's verdict in one line for a terminal or a log."""
     warnings = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
     if report.passed:
