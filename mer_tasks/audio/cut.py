@@ -64,7 +64,7 @@ def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarr
 def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
-    `start_s` says that the file holds only the clip, which starts there in a longer song. The same
+    With `start_s` the file holds only the clip, which starts there in a longer song. The same
     song and settings give the same bytes. An mp3 that is a clip already is copied byte for byte: a
     second encoding would lose sound for nothing.
 

@@ -131,9 +131,9 @@ def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> byt
     return done.stdout
 
 
-def _reason(complaint: str) -> str:
-    """What ffmpeg's complaint means for a person."""
-    if "0:a:0" in complaint:
+def _reason(message: str) -> str:
+    """What ffmpeg's message means for a person."""
+    if "0:a:0" in message:
         return "has no audio stream"
     return "is not audio that libsndfile or ffmpeg can read; fetch or export it again, as mp3 for instance"
 

@@ -1,4 +1,4 @@
-"""What the quality gate found, as types and as words; imports nothing heavy."""
+"""What the quality gate found, as types and as text; imports nothing heavy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """What the gate found in a snapshot; `checks` counts the expectations that were looked at."""
+    """What the gate found in a snapshot; `rules` counts the rules that were looked at."""
 
     findings: tuple[Finding, ...]
-    checks: int
+    rules: int
     songs: int
     left_out: int
     songs_by_mood: dict[str, int]
