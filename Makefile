@@ -28,6 +28,8 @@ setup: .venv/made ## build .venv, which holds everything
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv; $(BIN)/pip install --quiet uv==$(UV); }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@# librosa compiles functions at their first use; here once, not in the first of several processes at a time
+	$(BIN)/python -c 'from mer_tasks.features.summary import summary_names; from mer_tasks.settings import load_params; summary_names(load_params().features)'
 	@touch $@
 
 .PHONY: test

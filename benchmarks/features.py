@@ -22,7 +22,7 @@ from watch import watch
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.build import build_features
@@ -186,7 +186,7 @@ def new_filters(bins: float) -> None:
 
 
 def errors_of(expected: Blocks, y: np.ndarray) -> dict[str, float]:
-    """How far ours are from librosa's, each relative to librosa's own value unless it says otherwise."""
+    """How far ours are from librosa's, each relative to librosa's own value unless noted otherwise."""
     frames = Frames(y, SETTINGS)
     chroma = librosa.feature.chroma_cqt(
         y=y, sr=SETTINGS.sr, hop_length=SETTINGS.hop_length, bins_per_octave=36, norm=None, n_octaves=7

@@ -1,6 +1,6 @@
 """Bytes and seconds a song, by three ways to its clip, on one local server in one run.
 
-`python benchmarks/fetch.py [SONGS]` (100 unless told) makes five mp3s of 3 to 4 minutes and serves them under as
+`python benchmarks/fetch.py [SONGS]` (100 by default) makes five mp3s of 3 to 4 minutes and serves them under as
 many names as there are songs. The paper's way fetches the whole song and cuts it then. Bytes are those that the
 server sent, seconds are all of a song's: its fetch and the cutting of its clip.
 """
@@ -58,7 +58,7 @@ class Server(BaseHTTPRequestHandler):
                 content = content[65536:]
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The clips of new songs: when a chart says something new, and hourly for what is to be tried again.
+"""The clips of new songs: when a chart has changed, and hourly for what is to be tried again.
 
 What is due is spread over mapped tasks, each of which takes songs from the catalog's queue a few at
 a time; how many run at once is the size of the pool `downloads`.
@@ -53,11 +53,11 @@ FORM = {
     doc_md=(
         "Cuts the clips of songs that are due: when `refresh_charts` found new ones, and hourly for those whose "
         "next try has come.\n\nA song that cannot be had is a row in the catalog with its reason, and waits longer "
-        "each time; only work that could not be done at all is red. `docs/audio.md` says where audio comes from."
+        "each time; only work that could not be done at all is red. `docs/audio.md` explains where audio comes from."
     ),
 )
 def collect_clips() -> None:
-    """Plan batches, collect them, say what came of it."""
+    """Plan batches, collect them, report what came of it."""
 
     @task
     def plan() -> list[int]:
@@ -78,7 +78,7 @@ def collect_clips() -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def summarise(batches: list[int] | None, reports: Sequence[Report]) -> Report:
-        """Say what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
+        """Report what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
         if batches is None:
             raise AirflowFailException("Nothing was collected; see plan")
         total = _total(reports)
@@ -89,7 +89,7 @@ def collect_clips() -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CLIPS])
     def announce(reports: Sequence[Report]) -> Any:
-        """Tell whoever waits for clips that there are new ones; skipped when there are none."""
+        """Update the asset of clips; skipped when there are no new ones."""
         total = _total(reports)
         if not total["new"]:
             raise AirflowSkipException("No new clips")

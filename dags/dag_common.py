@@ -15,14 +15,14 @@ PROJECT = Path(__file__).resolve().parents[1]
 """The folder with `params.yaml` and `dvc.yaml`."""
 
 CATALOG = Asset("catalog")
-"""What is known of songs; updated when a chart says something new."""
+"""What is known of songs; updated when a chart has changed."""
 
 CLIPS = Asset("clips")
 """The store of clips; updated when some were cut."""
 
 
 def alert(context: Mapping[str, Any]) -> None:
-    """Tell a person that a task failed."""
+    """Alert a person that a task failed."""
     from mer_tasks.alerts import alert_on_failure
 
     alert_on_failure(context)

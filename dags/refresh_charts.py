@@ -1,4 +1,4 @@
-"""The week's charts: read every list as it is today, and say what is new.
+"""The week's charts: read every list as it is today, and report what is new.
 
 Each chart of `params.yaml` is one mapped task, so that one that cannot be read stops no other.
 """
@@ -35,7 +35,7 @@ FORM = {
         "Reads the charts of `params.yaml` every Monday at 02:00 UTC, and by hand with **Trigger**.\n\n"
         "Every entry is kept by day and position; new songs are then fetched by `collect_clips`. A chart that "
         "cannot be read is red and sends an alert, as does one that suddenly has far fewer songs than it used to. "
-        "`docs/charts.md` says where charts come from."
+        "`docs/charts.md` explains where charts come from."
     ),
 )
 def refresh_charts() -> None:
@@ -43,7 +43,7 @@ def refresh_charts() -> None:
 
     @task
     def list_charts() -> list[str]:
-        """Say which charts are read: the form's, or all of `params.yaml`."""
+        """List which charts are read: the form's, or all of `params.yaml`."""
         from mer_tasks.settings import load_params
 
         chart = get_current_context()["params"]["chart"]
@@ -52,23 +52,23 @@ def refresh_charts() -> None:
     @task(
         pool="downloads",
         map_index_template="{{ task.op_kwargs['chart'] }}",
-        doc_md="Read one chart and keep it; the result says how many songs it has and how many are new.",
+        doc_md="Read one chart and keep it; the result has how many songs it has and how many are new.",
     )
     def refresh(chart: str) -> Report:
-        """Read one chart and keep it; the result says how many songs it has and how many are new."""
+        """Read one chart and keep it; the result has how many songs it has and how many are new."""
         return mer_json(PROJECT, "charts", "--", chart)
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CATALOG])
     def announce(reports: Sequence[Report]) -> Any:
-        """Tell `collect_clips` that there is something new; skipped when nothing is."""
+        """Update the asset of the catalog, for `collect_clips`; skipped when nothing is new."""
         new = sum(report["new"] + report["changed"] for report in reports)
         if not new:
-            raise AirflowSkipException("No chart says anything new")
+            raise AirflowSkipException("No chart has anything new")
         yield Metadata(CATALOG, {"new": new})
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def summarise(charts: list[str] | None, reports: Sequence[Report]) -> list[Report]:
-        """Say what came of each chart; red when one could not be read."""
+        """Report what came of each chart; red when one could not be read."""
         if charts is None:
             raise AirflowFailException("Nothing was read; see list_charts")
         for report in reports:

@@ -88,7 +88,7 @@ OVERRIDES = {
         "The songs that the catalog knows become a data set; a critical finding in it stops the run. Models are "
         "trained on it, compared, and the best is registered in MLflow as `mood`. It becomes `mood@champion` when "
         "it is better than the model in service on songs that neither was trained on.\n\n"
-        "A failed task sends an alert. `docs/weekly-retraining.md` says how to read, repeat and repair a run."
+        "A failed task sends an alert. `docs/weekly-retraining.md` explains how to read, repeat and repair a run."
     ),
 )
 def weekly_retrain() -> None:
@@ -98,7 +98,7 @@ def weekly_retrain() -> None:
     def open_workspace() -> dict[str, list[str]]:
         """Make the folder in which this run's stages work, with the settings of the form; lists what to train.
 
-        The settings are those of `params.yaml`, changed where the form says so. A run that is cleared and
+        The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
         repeated keeps the settings it began with. The result has the models by the queue that each waits in.
         """
         from mer_tasks.models import queue_of
@@ -128,7 +128,13 @@ def weekly_retrain() -> None:
 
     @task
     def snapshot() -> str:
-        """Freeze the data set: the chosen collections as the catalog knew them on that day."""
+        """Freeze the data set: the chosen collections as the catalog knew them on that day.
+
+        Only this task looks at the catalog, so the data set stays the same for all that follow.
+        """
+        from mer_tasks.pipeline import write_catalog_state
+
+        write_catalog_state(_workspace(), machine())
         return _reproduce("snapshot")
 
     @task
@@ -179,14 +185,14 @@ def weekly_retrain() -> None:
 
     @task
     def promote() -> dict[str, Any]:
-        """Put the new version in service if it beats the one there; skipped when the form says by hand."""
+        """Put the new version in service if it beats the one there; skipped when the form leaves it to a person."""
         if not get_current_context()["params"]["promote"]:
-            raise AirflowSkipException("Left to a person, as the form says: run `mer promote`")
+            raise AirflowSkipException("Left to a person by the form: run `mer promote`")
         return mer_json(_workspace().root, "promote")
 
     models = open_workspace()
-    trained = train.expand(model=models["default"])
-    trained_on_gpu = train_on_gpu.expand(model=models["gpu"])
+    trained = train.expand(model=models["default"])  # type: ignore[index]  # several outputs, by name
+    trained_on_gpu = train_on_gpu.expand(model=models["gpu"])  # type: ignore[index]
     models >> collect_clips() >> snapshot() >> validate() >> features() >> trained >> trained_on_gpu
     [trained, trained_on_gpu] >> evaluate() >> register() >> promote()
 
@@ -199,7 +205,7 @@ def _workspace() -> "Workspace":
 
 
 def _overrides() -> dict[str, Any]:
-    """What the form says, by the keys of `params.yaml`; the day of the run is the same at every retry."""
+    """What the form overrides, by the keys of `params.yaml`; the day of the run is the same at every retry."""
     context = get_current_context()
     form = context["params"]
     as_of = form["as_of"] or context["dag_run"].run_after.date().isoformat()
@@ -208,7 +214,7 @@ def _overrides() -> dict[str, Any]:
 
 
 def _reproduce(stage: str) -> str:
-    """Reproduce a stage in the run's workspace; the hash of `dvc.lock` says what came out."""
+    """Reproduce a stage in the run's workspace; the hash of `dvc.lock` identifies the result."""
     from mer_tasks.pipeline import reproduce
 
     return reproduce(_workspace(), stage, machine())

@@ -1,1 +1,1 @@
-"""From charts of trending songs to a model that hears their mood."""
+"""From charts of trending songs to a model that predicts their mood."""

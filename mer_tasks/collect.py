@@ -24,7 +24,7 @@ from typing import Any
 
 from mer_tasks.audio.cut import clip_path, cut_clip
 from mer_tasks.audio.decode import AudioError
-from mer_tasks.catalog.clips import clips_of, record_clip
+from mer_tasks.catalog.clips import clip_recipe, clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.queue import (
     LEASE,
@@ -140,7 +140,7 @@ def count_due(catalog: Catalog, collections: tuple[str, ...], clip_store: Path, 
 
 def _tidy(catalog: Catalog, terms: Terms, clip_store: Path, now: datetime) -> int:
     """Bring the queue up to date with the store and the settings; return how many clips are there."""
-    stored = clips_of(catalog, terms.collections)
+    stored = clips_of(catalog, terms.collections, terms.recipe)
     lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
     tidy_queue(catalog, terms, lost, now)
     return len(stored) - len(lost)
@@ -148,10 +148,12 @@ def _tidy(catalog: Catalog, terms: Terms, clip_store: Path, now: datetime) -> in
 
 def _terms(params: Params, collections: tuple[str, ...]) -> Terms:
     """On which terms `params.yaml` lets songs be taken."""
-    cut, fetched = params.clips.model_dump_json(), params.audio.model_dump_json()
-    recipe, attempt = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (cut, cut + fetched))
+    how = params.clips.model_dump_json() + params.audio.model_dump_json()
+    attempt = hashlib.sha256(how.encode()).hexdigest()[:16]
     youtube = params.audio.youtube
-    return Terms(collections, recipe, attempt, youtube.per_hour if youtube.download_permitted else 0)
+    return Terms(
+        collections, clip_recipe(params.clips), attempt, youtube.per_hour if youtube.download_permitted else 0
+    )
 
 
 @contextmanager

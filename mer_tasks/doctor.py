@@ -68,7 +68,7 @@ def checks(machine: Machine) -> list[Check]:
         "ResNet-18 weights": lambda: _weights(machine),
         "device": lambda: _device(machine.device),
         "alerts": lambda: _alerts(machine),
-        "Spotify": _spotify,
+        "Spotify": lambda: _spotify(machine),
         "YouTube": _youtube,
     }
     return [_look(name, look) for name, look in looks.items()]
@@ -136,10 +136,10 @@ def _ffmpeg() -> Found:
 
 def _params() -> Found:
     try:
-        load_params()
+        params = load_params()
     except InputError as error:
         return Found("problem", str(error), "correct it")
-    return Found("ok", "valid")
+    return Found("ok", f"valid; models: {', '.join(f'{m} ({s.reads})' for m, s in params.models.items())}")
 
 
 def _variables() -> Found:
@@ -232,9 +232,12 @@ def _dvc() -> Found:
 def _weights(machine: Machine) -> Found:
     """Where the pretrained ResNet-18 comes from; `MER_RESNET18_WEIGHTS` goes before params.yaml."""
     try:
-        weights = machine.resnet18_weights or load_params().resnet18.weights
+        settings = load_params().representations.get("resnet18")
     except InputError:
         return Found("problem", "unknown, as params.yaml is not valid", "correct params.yaml first")
+    if settings is None:
+        return Found("ok", "not needed: no representation resnet18 in params.yaml")
+    weights = machine.resnet18_weights or str(getattr(settings, "weights", ""))
     if weights == "none":
         return Found("note", "random weights", "set MER_RESNET18_WEIGHTS to imagenet for pretrained ones")
     if weights == "imagenet":
@@ -281,10 +284,10 @@ def _alerts(machine: Machine) -> Found:
     return Found("ok", f"{kept}, mailed to {machine.alert_to} through {server.host}:{server.port}")
 
 
-def _spotify() -> Found:
-    if os.environ.get("SPOTIPY_CLIENT_ID") and os.environ.get("SPOTIPY_CLIENT_SECRET"):
+def _spotify(machine: Machine) -> Found:
+    if machine.spotify_client_id and machine.spotify_client_secret:
         return Found("ok", "an app is configured")
-    remedy = "only for live Spotify lists: set SPOTIPY_CLIENT_ID and SPOTIPY_CLIENT_SECRET"
+    remedy = "only for live Spotify lists: set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET"
     return Found("note", "no app; features and lists come from files", remedy)
 
 

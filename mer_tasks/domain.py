@@ -1,18 +1,14 @@
 """The nouns of the road: frozen types without input or output."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-
-class InputError(Exception):
-    """Something a person gave is wrong. The message is one line: the input, the rule, the remedy."""
-
-
-class UnavailableError(Exception):
-    """What the work needs cannot be reached now; later it may be. The message is one line, as an InputError's."""
+from mer_tasks.errors import InputError as InputError
+from mer_tasks.errors import UnavailableError as UnavailableError
 
 
 class Mood(StrEnum):
@@ -41,6 +37,8 @@ SPOTIFY_FEATURES: tuple[str, ...] = (
 )
 """Spotify's eleven audio features, as its Web API's `audio-features` object names them."""
 
+ANNOTATIONS = {"valence": "annotated_valence", "arousal": "annotated_arousal"}
+"""What people's annotations are called here: Spotify has a `valence` too."""
 
 SAMPLE_COLLECTION = "sample"
 """The collection of the project's own synthetic songs."""
@@ -131,3 +129,21 @@ class ClipOutcome:
 def normalised(name: str) -> str:
     """A name of an artist or a song as it is compared: Unicode's NFKC, caseless, single spaces."""
     return " ".join(normalize("NFKC", name).casefold().split())
+
+
+GUESTS = re.compile(
+    r"""[(\[]\s*(?:(?:feat|ft)\b\.?|featuring\s|with\s)[^()\[\]]*[)\]]  # (feat. Y), [with Y]
+    | (?<=\S)\s(?:(?:feat|ft)(?:\.\s?|\s)|featuring\s)(?=\S).*""",  # X feat. Y, to the end
+    re.VERBOSE,
+)
+
+
+def primary_artist(name: str) -> str:
+    """An artist's `normalised` name without guests: "X feat. Y", "X ft. Y" and "X [with Y]" are "x".
+
+    Bands stay whole ("Simon & Garfunkel"), as does a name of nothing but guests.
+    """
+    artist = normalised(name)
+    while (shorter := normalised(GUESTS.sub(" ", artist))) not in (artist, ""):
+        artist = shorter
+    return artist

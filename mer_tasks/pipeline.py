@@ -63,7 +63,7 @@ def create_workspace(
 
     With `models` only these are trained. A plain folder, not a clone: it works without Git and takes
     `params.yaml` as it lies there. A folder that exists is returned as it is, so a run keeps the settings
-    and the catalog's state that it began with.
+    that it began with.
 
     Raises:
         InputError: `params.yaml` with the overrides breaks a rule; names the key.
@@ -233,7 +233,7 @@ def _keep_models(values: Any, models: Sequence[str]) -> None:
 
 
 def _write_stages(project: Workspace, run: Workspace) -> None:
-    """Copy `dvc.yaml` without the stage that looks at the catalog again: a run keeps the data it began with."""
+    """Copy `dvc.yaml` without the stage that looks at the catalog at each `dvc repro`: a run keeps its data."""
     yaml = _yaml()
     pipeline = yaml.load(project.pipeline_file.read_text(encoding="utf-8"))
     pipeline["stages"].pop("state", None)

@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mer_tasks.domain import InputError, Mood
+from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -56,7 +57,11 @@ Checked = TypeVar("Checked", bound=BaseModel)
 class Section(BaseModel):
     """A part of `params.yaml`: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+OUR_RULE = "our_rule"
+"""The type of a validation error whose message is complete."""
 
 
 class ClipSettings(Section):
@@ -67,9 +72,17 @@ class ClipSettings(Section):
     min_duration_s: PositiveFloat
     bitrate_kbps: Positive
 
-
-OUR_RULE = "our_rule"
-"""The type of a validation error whose message says all."""
+    @field_validator("min_duration_s")
+    @classmethod
+    def _fits_into_a_clip(cls, shortest: float, others: ValidationInfo) -> float:
+        longest = others.data.get("duration_s", shortest)
+        if shortest > longest:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{shortest} s are longer than a clip; write at most clips.duration_s, {longest}",
+                {"shortest": shortest, "longest": longest},
+            )
+        return shortest
 
 
 def _quoted(value: object) -> object:
@@ -125,9 +138,6 @@ class QualitySettings(Section):
     max_left_out_share: Share
 
 
-CONSTANT_Q_BINS = 36
-"""Bins an octave of the constant-Q transform; each pitch class is the sum of as many of them."""
-
 FRAMES_HZ = 100
 """A frame lasts as long as a period of this frequency, or longer: the spectral contrast begins at 200 Hz."""
 
@@ -152,7 +162,7 @@ class FeatureSettings(Section):
         if n_fft < shortest:
             raise PydanticCustomError(
                 OUR_RULE,
-                "{n} samples are too short a frame to tell low pitches apart; write at least {shortest}, 1/{hz} s",
+                "{n} samples are too short a frame to separate low pitches; write at least {shortest}, 1/{hz} s",
                 {"n": n_fft, "shortest": shortest, "hz": FRAMES_HZ},
             )
         return n_fft
@@ -160,11 +170,11 @@ class FeatureSettings(Section):
     @field_validator("n_chroma")
     @classmethod
     def _divides_an_octave(cls, n_chroma: int) -> int:
-        if CONSTANT_Q_BINS % n_chroma:
+        if BINS_PER_OCTAVE % n_chroma:
             raise PydanticCustomError(
                 OUR_RULE,
                 "{n} does not divide the {bins} bins of an octave; write 12, or one of 1, 2, 3, 4, 6, 9, 18, 36",
-                {"n": n_chroma, "bins": CONSTANT_Q_BINS},
+                {"n": n_chroma, "bins": BINS_PER_OCTAVE},
             )
         return n_chroma
 
@@ -318,10 +328,23 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not path.is_file():
         raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice in a section is an error, as DVC has it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            line = node.value[max(place for place, key in enumerate(keys) if key == twice[0])][
+                0
+            ].start_mark.line
+            raise yaml.YAMLError(f"{twice[0]!r} stands twice, again in line {line + 1}; take one out")
+        return super().construct_mapping(node, deep)
 
 
 def parse_params(values: object, where: str) -> Params:
@@ -330,14 +353,15 @@ def parse_params(values: object, where: str) -> Params:
     Raises:
         InputError: they break a rule; names the place `where` they stand, the key and the remedy.
     """
-    if isinstance(values, Mapping):
-        values = {**values}
-        for section, package, key in PLUGINS:
-            if isinstance(entries := values.get(section), Mapping):
-                values[section] = {
-                    name: _plugin_settings(package, name, entry, key, f"{where}: {section}.{name}")
-                    for name, entry in entries.items()
-                }
+    if not isinstance(values, Mapping):
+        raise InputError(f"{where}: holds no sections; take the project's own params.yaml as a start")
+    values = {**values}
+    for section, package, key in PLUGINS:
+        if isinstance(entries := values.get(section), Mapping):
+            values[section] = {
+                name: _plugin_settings(package, str(name), entry, key, f"{where}: {section}.{name}")
+                for name, entry in entries.items()
+            }
     params = checked(Params, values, where)
     _check_readings(params, where)
     return params
@@ -418,7 +442,7 @@ def load_machine(root: Path = Path()) -> Machine:
 
 def _first_problem(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """The first broken rule in one line: the key, what is wrong, what to write instead."""
-    # A misspelt key is both unknown and missing: the first says more.
+    # A misspelt key is both unknown and missing: the first is more help.
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     place = [str(part) for part in problem["loc"]]
     name = prefix + ".".join(place).upper() if prefix else ".".join(place)

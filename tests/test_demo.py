@@ -167,7 +167,7 @@ class Busy(BaseHTTPRequestHandler):
         self._answer(500 if self.asked < 3 else 200)
 
     def do_POST(self) -> None:
-        """Tell a pool that is there from a wrong one."""
+        """A pool that is there is no wrong one."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self._answer(409 if body["name"] == "gpu" else 422)
 
@@ -177,7 +177,7 @@ class Busy(BaseHTTPRequestHandler):
         self.wfile.write(b'{"state": "success"}')
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import torch
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.doctor import LIBRARIES, Check, checks, print_checks
-from mer_tasks.settings import Machine
+from mer_tasks.settings import Machine, load_machine, load_params
 
 ROOT = Path(__file__).parents[1]
 
@@ -247,13 +247,21 @@ def test_alerts(smtp_url: str | None, alert_to: str | None, status: str, remedy:
     assert (check.status, check.remedy) == (status, remedy)
 
 
-def test_spotify_is_optional(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SPOTIPY_CLIENT_ID", raising=False)
-    assert found("Spotify", Machine(home=tmp_path)).status == "note"
-    monkeypatch.setenv("SPOTIPY_CLIENT_ID", "id")
-    monkeypatch.setenv("SPOTIPY_CLIENT_SECRET", "s3cret")
-    check = found("Spotify", Machine(home=tmp_path))
+def test_spotify_is_optional_and_asks_for_the_variables_that_are_read(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = found("Spotify", machine)
+    assert check.status == "note"
+    for name in re.findall(r"\b[A-Z_]{8,}\b", check.remedy):
+        monkeypatch.setenv(name, "s3cret")
+    check = found("Spotify", load_machine())
     assert (check.status, check.detail) == ("ok", "an app is configured")
+
+
+def test_the_models_and_what_they_read_are_listed(machine: Machine) -> None:
+    check = found("params.yaml", machine)
+    for name, model in load_params().models.items():
+        assert f"{name} ({model.reads})" in check.detail
 
 
 def test_youtube_wants_a_javascript_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Workspaces: real `dvc` in small projects, with the real params.yaml."""
+"""Runs in workspaces of their own: real `dvc` in small projects, with the real params.yaml."""
 
 import contextlib
 import json
@@ -15,21 +15,36 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mer_tasks import layout
+from mer_tasks import pipeline
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.domain import InputError
 from mer_tasks.files import sha256_of
+from mer_tasks.pipeline import (
+    CommandError,
+    create_workspace,
+    prune_workspaces,
+    reproduce,
+    run,
+    run_folder,
+    write_state,
+)
 from mer_tasks.settings import Machine, load_params
-from mer_tasks.workspace import CommandError, create_workspace, prune_workspaces, reproduce, run, run_folder
+from mer_tasks.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 
 STAGES = """\
 stages:
+  state:
+    cmd: mer state
+    always_changed: true
+    outs:
+      - data/state
   snapshot:
-    cmd: echo ran >> {log}; cp data/catalog.revision data/snapshot; echo made the snapshot
+    cmd: echo ran >> {log}; cp data/state/catalog data/snapshot; echo made the snapshot
     deps:
-      - data/catalog.revision
+      - data/state/catalog
+      - data/state/code/snapshot
     params:
       - snapshot
     outs:
@@ -59,17 +74,23 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Workspace:
     """A project with the real settings and stages that are done in no time."""
     project = tmp_path / "project"
     (project / ".dvc").mkdir(parents=True)
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (project / "dvc.yaml").write_text(STAGES.format(log=tmp_path / "log"), encoding="utf-8")
-    return project
+    return Workspace(project)
 
 
-def runs_of_snapshot(project: Path) -> int:
-    return len((project.parent / "log").read_text().splitlines())
+def open_run(project: Workspace, machine: Machine, name: str = "one", **overrides: object) -> Workspace:
+    """The workspace of a run; `section__key` overrides `section.key`."""
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    return create_workspace(project, machine.home / "runs" / name, keys, None, machine)
+
+
+def runs_of_snapshot(project: Workspace) -> int:
+    return len((project.root.parent / "log").read_text().splitlines())
 
 
 def test_a_run_id_becomes_one_safe_folder(tmp_path: Path) -> None:
@@ -84,123 +105,186 @@ def test_a_run_id_becomes_one_safe_folder(tmp_path: Path) -> None:
 
 
 def test_a_workspace_has_the_settings_of_its_run_and_keeps_the_comments(
-    project: Path, machine: Machine
+    project: Workspace, machine: Machine
 ) -> None:
-    overrides = {
-        "snapshot.as_of": "2026-11-22",
-        "train.models": ["neural_network"],
-        "resnet18.weights": "none",
-    }
-    workspace = create_workspace(project, machine.home / "runs" / "one", overrides, machine)
-    params, before = load_params(workspace / "params.yaml"), load_params(project / "params.yaml")
+    overrides = {"snapshot.as_of": "2026-11-22", "representations.resnet18.weights": "none"}
+    folder = machine.home / "runs" / "one"
+    workspace = create_workspace(project, folder, overrides, ["neural_network"], machine)
+    params, before = load_params(workspace.params_file), load_params(project.params_file)
     assert str(params.snapshot.as_of) == "2026-11-22"
-    assert params.train.models == ("neural_network",)
-    changed = ("snapshot", "train", "resnet18")
+    assert list(params.models) == ["neural_network"]
+    assert params.representations["resnet18"].weights == "none"  # type: ignore[attr-defined]
+    changed = ("snapshot", "models", "representations")
     assert params.model_copy(update={name: getattr(before, name) for name in changed}) == before
-    written = (workspace / "params.yaml").read_text(encoding="utf-8")
-    comments = [
-        line.split("#")[1] for line in (project / "params.yaml").read_text().splitlines() if "#" in line
-    ]
-    assert comments
-    assert [comment for comment in comments if comment not in written] == []
-    assert (workspace / "dvc.yaml").read_bytes() == (project / "dvc.yaml").read_bytes()
-    revision = (workspace / layout.REVISION).read_text(encoding="utf-8")
-    assert revision == Catalog.open(machine.catalog_url).revision() + "\n"
+    written = workspace.params_file.read_text(encoding="utf-8")
+    dropped = (
+        "as in the paper",
+        "not in the paper",
+        "summary has more columns",
+        "the last layer",
+        "the paper's",
+    )
+    comments = [line.split("#")[1] for line in project.params_file.read_text().splitlines() if "#" in line]
+    kept = [comment for comment in comments if not any(words in comment for words in dropped)]
+    assert len(kept) > 20
+    assert [comment for comment in kept if comment not in written] == []
+    assert workspace.catalog_revision.read_text() == Catalog.open(machine.catalog_url).revision() + "\n"
+
+
+def test_a_run_keeps_the_catalogs_state_that_it_began_with(project: Workspace, machine: Machine) -> None:
+    workspace = open_run(project, machine)
+    reproduce(workspace, "snapshot", machine)
+    workspace.catalog_revision.write_text("as it was\n")
+    reproduce(workspace, "snapshot", machine)
+    assert workspace.catalog_revision.read_text() == "as it was\n"
+    assert (workspace.root / "data/snapshot").read_text() == "as it was\n"
+
+
+def test_changed_code_is_run_again_also_in_a_run_that_is_cleared(
+    project: Workspace, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = open_run(project, machine)
+    reproduce(workspace, "snapshot", machine)
+    reproduce(workspace, "snapshot", machine)
+    assert runs_of_snapshot(project) == 1
+    monkeypatch.setattr(pipeline, "code_identity", lambda *modules: "another")
+    reproduce(workspace, "snapshot", machine)
+    assert runs_of_snapshot(project) == 2
+
+
+def test_the_project_itself_sees_a_change_of_the_catalog_and_of_code(
+    project: Workspace, machine: Machine
+) -> None:
+    run(["dvc", "repro", "snapshot"], project.root, machine)
+    run(["dvc", "repro", "snapshot"], project.root, machine)
+    assert runs_of_snapshot(project) == 1
+    songs = project.root / "songs.csv"
+    songs.write_text("track_id,title,artist,mood\none,One,Ann,sad\n")
+    run(["mer", "import", "songs.csv", "--collection", "mine", "--no-clips"], project.root, machine)
+    run(["dvc", "repro", "snapshot"], project.root, machine)
+    assert runs_of_snapshot(project) == 2
+
+
+def test_each_stage_of_the_pipeline_has_a_code_identity_of_its_own(
+    project: Workspace, machine: Machine
+) -> None:
+    """Every file of data/state that dvc.yaml names is written, and a model's covers its system alone."""
+    params = load_params(project.params_file)
+    write_state(project, params, machine)
+    (project.root / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
+    stages = run(["dvc", "stage", "list", "--name-only"], project.root, machine)
+    names = {stage.replace("@", "-") for stage in stages} - {"state"}
+    written = {path.name for path in (project.root / "data/state/code").iterdir()}
+    assert written == names
+    texts = {name: project.code_revision(name).read_text() for name in names}
+    assert len(set(texts.values())) == len(texts)
+
+
+def test_weights_that_the_machine_chose_are_part_of_what_features_come_from(
+    project: Workspace, machine: Machine
+) -> None:
+    params, file = load_params(project.params_file), project.code_revision("features")
+    write_state(project, params, machine)
+    without = file.read_text()
+    write_state(project, params, machine.model_copy(update={"resnet18_weights": "none"}))
+    assert file.read_text() != without
 
 
 def test_the_real_pipeline_is_read_by_dvc_in_a_workspace(machine: Machine) -> None:
-    workspace = create_workspace(ROOT, machine.home / "runs" / "one", {"train.models": ["resnet18"]}, machine)
-    stages = run(["dvc", "stage", "list", "--name-only"], workspace, machine)
+    folder = machine.home / "runs" / "one"
+    workspace = create_workspace(Workspace(ROOT), folder, {}, ["resnet18"], machine)
+    stages = run(["dvc", "stage", "list", "--name-only"], workspace.root, machine)
     assert stages == ["snapshot", "validate", "features", "train@resnet18", "evaluate"]
 
 
 @pytest.mark.parametrize(
-    ("overrides", "complaint"),
+    ("overrides", "models", "complaint"),
     [
-        ({"snapshot.as_off": "latest"}, "snapshot.as_off: unknown key; did you mean as_of?"),
-        ({"snapshots.as_of": "latest"}, "snapshots.as_of: params.yaml has no section 'snapshots'"),
-        ({"snapshot.as_of": "2026-13-01"}, "snapshot.as_of"),
-        ({"train.models": ["svm"]}, "train.models"),
-        ({"evaluation.folds": 1}, "evaluation.folds"),
+        ({"snapshot.as_off": "latest"}, None, "snapshot.as_off: unknown key; did you mean as_of?"),
+        ({"snapshots.as_of": "latest"}, None, "snapshots.as_of: params.yaml has no section 'snapshots'"),
+        ({"snapshot.as_of": "2026-13-01"}, None, "snapshot.as_of"),
+        ({"models.svm.C": 1}, None, "models.svm.C: params.yaml has no section 'models.svm'"),
+        ({}, ["svm"], "models: svm not in params.yaml; known are logistic_regression, neural_network"),
+        ({}, [], "models: "),
+        ({"evaluation.folds": 1}, None, "evaluation.folds"),
     ],
 )
 def test_wrong_settings_are_named_and_leave_no_workspace(
-    project: Path, machine: Machine, overrides: dict[str, object], complaint: str
+    project: Workspace,
+    machine: Machine,
+    overrides: dict[str, object],
+    models: list[str] | None,
+    complaint: str,
 ) -> None:
     folder = machine.home / "runs" / "one"
     with pytest.raises(InputError, match=complaint.replace("?", r"\?")) as error:
-        create_workspace(project, folder, overrides, machine)
+        create_workspace(project, folder, overrides, models, machine)
     assert "\n" not in str(error.value)
     assert not folder.exists()
 
 
-def test_a_run_keeps_its_settings_whatever_becomes_of_the_project(project: Path, machine: Machine) -> None:
-    folder = create_workspace(project, machine.home / "runs" / "one", {"evaluation.folds": 3}, machine)
-    again = create_workspace(project, folder, {"evaluation.folds": 4}, machine)
-    assert again == folder
-    assert load_params(folder / "params.yaml").evaluation.folds == 3
+def test_a_run_keeps_its_settings_whatever_becomes_of_the_project(
+    project: Workspace, machine: Machine
+) -> None:
+    first = open_run(project, machine, evaluation__folds=3)
+    assert open_run(project, machine, evaluation__folds=4) == first
+    assert load_params(first.params_file).evaluation.folds == 3
 
 
-def test_what_a_killed_creation_left_is_replaced(project: Path, machine: Machine) -> None:
+def test_what_a_killed_creation_left_is_replaced(project: Workspace, machine: Machine) -> None:
     folder = machine.home / "runs" / "one"
     leftover = folder.with_name(f".unfinished-{folder.name}")
     (leftover / ".dvc").mkdir(parents=True)
     (leftover / "params.yaml").write_text("half", encoding="utf-8")
-    create_workspace(project, folder, {}, machine)
-    assert load_params(folder / "params.yaml") == load_params(project / "params.yaml")
+    workspace = open_run(project, machine)
+    assert load_params(workspace.params_file) == load_params(project.params_file)
     assert not leftover.exists()
 
 
-def test_weights_are_found_from_any_folder(project: Path, machine: Machine) -> None:
-    (project / "resnet.pth").write_bytes(b"weights")
-    folder = create_workspace(
-        project, machine.home / "runs" / "one", {"resnet18.weights": "resnet.pth"}, machine
-    )
-    assert load_params(folder / "params.yaml").resnet18.weights == str(project / "resnet.pth")
+def test_weights_are_found_from_any_folder(project: Workspace, machine: Machine) -> None:
+    weights = project.root / "resnet.pth"
+    weights.write_bytes(b"weights")
+    workspace = open_run(project, machine, representations__resnet18__weights="resnet.pth")
+    found = load_params(workspace.params_file).representations["resnet18"]
+    assert found.weights == str(weights)  # type: ignore[attr-defined]
 
 
-def test_dvc_sees_the_weights_that_the_machine_chose(
-    project: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MER_RESNET18_WEIGHTS", "none")
-    folder = create_workspace(project, machine.home / "runs" / "one", {}, Machine(home=machine.home))
-    assert load_params(folder / "params.yaml").resnet18.weights == "none"
-
-
-def test_two_runs_share_what_was_computed_and_get_the_same_lock(project: Path, machine: Machine) -> None:
-    first, second = (create_workspace(project, machine.home / "runs" / name, {}, machine) for name in "ab")
+def test_two_runs_share_what_was_computed_and_get_the_same_lock(project: Workspace, machine: Machine) -> None:
+    first, second = (open_run(project, machine, name) for name in "ab")
     hashes = {reproduce(workspace, "snapshot", machine) for workspace in (first, second)}
-    assert hashes == {sha256_of(second / "dvc.lock")}
+    assert hashes == {sha256_of(second.lock_file)}
     assert runs_of_snapshot(project) == 1
-    assert (second / "data/snapshot").read_bytes() == (first / "data/snapshot").read_bytes()
-    assert (project / ".dvc" / "cache" / "runs").is_dir()
+    assert (second.root / "data/snapshot").read_bytes() == (first.root / "data/snapshot").read_bytes()
+    assert (project.root / ".dvc" / "cache" / "runs").is_dir()
 
 
-def test_other_settings_are_computed_anew(project: Path, machine: Machine) -> None:
+def test_other_settings_are_computed_anew(project: Workspace, machine: Machine) -> None:
     for name, day in (("a", "latest"), ("b", "2026-11-22")):
-        workspace = create_workspace(project, machine.home / "runs" / name, {"snapshot.as_of": day}, machine)
+        workspace = open_run(project, machine, name, snapshot__as_of=day)
         reproduce(workspace, "snapshot", machine)
     assert runs_of_snapshot(project) == 2
 
 
-def test_a_project_without_a_cache_of_its_own_uses_one_under_home(project: Path, machine: Machine) -> None:
-    (project / ".dvc").rmdir()
-    workspace = create_workspace(project, machine.home / "runs" / "one", {}, machine)
+def test_a_project_without_a_cache_of_its_own_uses_one_under_home(
+    project: Workspace, machine: Machine
+) -> None:
+    (project.root / ".dvc").rmdir()
+    workspace = open_run(project, machine)
     reproduce(workspace, "snapshot", machine)
     assert (machine.home / "dvc-cache" / "files").is_dir()
 
 
 def test_output_goes_to_the_log_line_by_line(
-    project: Path, machine: Machine, caplog: pytest.LogCaptureFixture
+    project: Workspace, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    workspace = create_workspace(project, machine.home / "runs" / "one", {}, machine)
+    workspace = open_run(project, machine)
     with caplog.at_level(logging.INFO):
         reproduce(workspace, "snapshot", machine)
     assert "made the snapshot" in caplog.messages
 
 
-def test_bad_input_is_told_from_other_failures_in_mers_own_words(project: Path, machine: Machine) -> None:
-    workspace = create_workspace(project, machine.home / "runs" / "one", {}, machine)
+def test_bad_input_is_distinguished_from_other_failures(project: Workspace, machine: Machine) -> None:
+    workspace = open_run(project, machine)
     with pytest.raises(InputError, match=r"^mer: songs\.csv: no such file; give another$"):
         reproduce(workspace, "wrong", machine)
     with pytest.raises(
@@ -215,47 +299,47 @@ def test_bad_input_is_told_from_other_failures_in_mers_own_words(project: Path, 
     ids=["database", "MLflow"],
 )
 def test_what_is_away_is_no_bad_input(
-    project: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, away: dict[str, str]
+    project: Workspace, machine: Machine, monkeypatch: pytest.MonkeyPatch, away: dict[str, str]
 ) -> None:
     for name, value in away.items():
         monkeypatch.setenv(name, value)
     command = ["mer", "snapshot"] if "MER_DATABASE_URL" in away else ["mer", "predict", "song.mp3"]
     with pytest.raises(CommandError, match=r"^mer: [^\n]* \(mer [^\n]* exited with 75\)$"):
-        run(command, project, machine)
+        run(command, project.root, machine)
 
 
 def test_the_mer_of_this_environment_runs_with_the_machines_home(
-    project: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     with pytest.raises(InputError, match=r"^mer: collection none:"):
-        run(["mer", "clips", "--collection", "none"], project, machine)
+        run(["mer", "clips", "--collection", "none"], project.root, machine)
     assert (machine.home / "catalog.db").is_file()
 
 
-def test_a_lock_whose_owner_died_does_not_block(project: Path, machine: Machine) -> None:
-    workspace = create_workspace(project, machine.home / "runs" / "one", {}, machine)
+def test_a_lock_whose_owner_died_does_not_block(project: Workspace, machine: Machine) -> None:
+    workspace = open_run(project, machine)
     reproduce(workspace, "snapshot", machine)
     # as DVC writes it; the process that has this id now is another one: ours
-    held = {"write": {str(workspace / "data/snapshot"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
-    (workspace / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held), encoding="utf-8")
-    (workspace / "data/snapshot").unlink()
+    held = {"write": {str(workspace.root / "data/snapshot"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
+    (workspace.root / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held), encoding="utf-8")
+    (workspace.root / "data/snapshot").unlink()
     reproduce(workspace, "snapshot", machine)
-    assert (workspace / "data/snapshot").is_file()
+    assert (workspace.root / "data/snapshot").is_file()
 
 
 @pytest.fixture
-def at_work(project: Path, machine: Machine) -> Iterator[psutil.Process]:
+def at_work(project: Workspace, machine: Machine) -> Iterator[psutil.Process]:
     """Another process that reproduces the slow stage of the workspace `one`, and is in the middle of it."""
-    workspace = create_workspace(project, machine.home / "runs" / "one", {}, machine)
+    workspace = open_run(project, machine)
     code = (
         "import sys; from pathlib import Path; from mer_tasks.settings import Machine;"
-        " from mer_tasks.workspace import reproduce;"
-        " reproduce(Path(sys.argv[1]), 'slow', Machine(home=Path(sys.argv[2])))"
+        " from mer_tasks.pipeline import reproduce; from mer_tasks.workspace import Workspace;"
+        " reproduce(Workspace(Path(sys.argv[1])), 'slow', Machine(home=Path(sys.argv[2])))"
     )
-    command = [sys.executable, "-c", code, str(workspace), str(machine.home)]
+    command = [sys.executable, "-c", code, str(workspace.root), str(machine.home)]
     with subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL) as process:
-        while not (workspace / "begun").is_file():
+        while not (workspace.root / "begun").is_file():
             assert process.poll() is None
             time.sleep(0.1)
         yield psutil.Process(process.pid)
@@ -266,7 +350,7 @@ def at_work(project: Path, machine: Machine) -> Iterator[psutil.Process]:
 def test_a_stage_waits_for_the_dvc_at_work_even_if_the_one_who_started_it_was_killed(
     at_work: psutil.Process, machine: Machine
 ) -> None:
-    workspace = machine.home / "runs" / "one"
+    workspace = Workspace(machine.home / "runs" / "one")
     (dvc,) = at_work.children()
     at_work.kill()
     threading.Timer(1, dvc.kill).start()
@@ -282,8 +366,8 @@ def test_an_interrupted_stage_leaves_no_process(at_work: psutil.Process) -> None
     assert alive == []
 
 
-def test_only_the_oldest_workspaces_are_pruned(project: Path, machine: Machine) -> None:
-    folders = [create_workspace(project, machine.home / "runs" / name, {}, machine) for name in "cab"]
+def test_only_the_oldest_workspaces_are_pruned(project: Workspace, machine: Machine) -> None:
+    folders = [open_run(project, machine, name).root for name in "cab"]
     assert prune_workspaces(machine.home / "runs", keep=2) == folders[:1]
     assert sorted((machine.home / "runs").iterdir()) == sorted(folders[1:])
     assert prune_workspaces(machine.home / "runs", keep=2) == []

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.domain import InputError
-from mer_tasks.features.constant_q import BINS_PER_OCTAVE
-from mer_tasks.settings import CONSTANT_Q_BINS, load_machine, load_params
+from mer_tasks.settings import load_machine, load_params
 
 PARAMS = Path("params.yaml")
 
@@ -21,9 +20,10 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 def test_the_projects_params_hold_the_papers_constants() -> None:
     params = load_params()
-    assert params.neural_network.hidden == (128, 128, 64, 32)
-    assert (params.neural_network.lr, params.neural_network.epochs) == (0.006, 200)
-    assert (params.resnet18.lr, params.resnet18.momentum, params.resnet18.batch_size) == (0.0009, 0.9, 4)
+    network, resnet18 = (params.models[name].model_dump() for name in ("neural_network", "resnet18"))
+    assert network["hidden"] == (128, 128, 64, 32)
+    assert (network["lr"], network["epochs"]) == (0.006, 200)
+    assert (resnet18["lr"], resnet18["momentum"], resnet18["batch_size"]) == (0.0009, 0.9, 4)
     assert (params.clips.start_fraction, params.clips.duration_s) == (0.25, 30.0)
 
 
@@ -33,7 +33,7 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         ("n_mels:", "n_mel:", r"features\.n_mel: unknown key; did you mean n_mels\?"),
         ("promotion:", "promotions:", r"promotions: unknown key; did you mean promotion\?"),
         ("folds: 5", "folds: 1", r"evaluation\.folds: .*greater than or equal to 2.*not 1"),
-        ("mel: db", "mel: loud", r"features\.mel: .*'db' or 'power'.*not 'loud'"),
+        ("mel: db", "mel: loud", r"representations\.image\.mel: .*'db' or 'power'.*not 'loud'"),
         ("n_chroma: 12", "n_chroma: 24", r"features\.n_chroma: 24 does not divide the 36 bins .*; write 12"),
         ("sr: 22050", "sr: 12800", r"features\.sr: .*greater than 12800, not 12800"),
         (
@@ -45,12 +45,12 @@ def test_the_projects_params_hold_the_papers_constants() -> None:
         (
             "stack: [mfcc,",
             "stack: [mel, mfcc,",
-            r"features\.stack: mel stands there more than once; take it out",
+            r"representations\.image\.stack: mel stands there more than once; take it out",
         ),
         ("n_mfcc: 20", "n_mfcc: 129", r"features\.n_mels: 128 bands give no 129 MFCC; .*features\.n_mfcc"),
         ("n_chroma: 12", "n_chroma: 0", r"features\.n_chroma: .*greater than 0, not 0"),
         ("sr: 22050", "sr: [", r"not YAML"),
-        ("  C: 0.1", "  #", r"logistic_regression\.C: missing; add it"),
+        ("    C: 0.1", "    #", r"models\.logistic_regression\.C: missing; add it"),
         ("as_of: latest", "as_of: sometimes", r"snapshot\.as_of"),
         ("as_of: latest", "as_of: 2026-11-22", r'snapshot\.as_of: write the day in quotes, "2026-11-22"'),
     ],
@@ -63,9 +63,9 @@ def test_a_mistake_in_params_is_one_line(tmp_path: Path, old: str, new: str, mes
 
 def test_tonnetz_has_twelve_pitch_classes(tmp_path: Path) -> None:
     path = changed(tmp_path, "stack: [mfcc,", "stack: [tonnetz,")
-    assert load_params(path).features.stack[0] == "tonnetz"
+    assert load_params(path).representations["image"].model_dump()["stack"][0] == "tonnetz"
     path.write_text(path.read_text().replace("n_chroma: 12", "n_chroma: 6"))
-    message = r"features\.stack: tonnetz needs 12 pitch classes; .* write features\.n_chroma: 12, not 6$"
+    message = r"representations\.image\.stack: tonnetz needs 12 pitch classes; .* write features\.n_chroma: 12, not 6$"
     with pytest.raises(InputError, match=message):
         load_params(path)
 
@@ -74,7 +74,42 @@ def test_tonnetz_has_twelve_pitch_classes(tmp_path: Path) -> None:
 def test_pitch_classes_that_divide_an_octave(tmp_path: Path, n_chroma: int) -> None:
     path = changed(tmp_path, "n_chroma: 12", f"n_chroma: {n_chroma}")
     assert load_params(path).features.n_chroma == n_chroma
-    assert CONSTANT_Q_BINS == BINS_PER_OCTAVE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "quality:",
+            "clips: {}\nquality:",
+            r"not YAML: 'clips' stands twice, again in line \d+; take one out$",
+        ),
+        ("  folds: 5", "  folds: 5\n  folds: 6", r"not YAML: 'folds' stands twice"),
+        ("    C: 0.1", "    C: 0.1\n    C: 1", r"not YAML: 'C' stands twice"),
+        (
+            "min_duration_s: 20.0",
+            "min_duration_s: 31.0",
+            r"clips\.min_duration_s: 31.0 s are longer .* 30.0$",
+        ),
+        ("duration_s: 30.0", "duration_s: .inf", r"clips\.duration_s: .*finite number, not inf"),
+        ("max_mood_ratio: 3.0", "max_mood_ratio: .nan", r"quality\.max_mood_ratio: .*, not nan"),
+        ("    lr: 0.006", "    lr: .inf", r"models\.neural_network\.lr: .*finite number, not inf"),
+    ],
+)
+def test_what_yaml_or_numbers_would_hide_is_an_error(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_params(changed(tmp_path, old, new))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "[]", "charts"])
+def test_a_file_that_is_no_settings_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml: holds no sections; take the project's own"):
+        load_params(path)
 
 
 def test_no_params_at_all_says_where_to_run(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 FFMPEG_LIMIT_S = 120
 LONGEST_S = 3600.0

@@ -1,6 +1,5 @@
 """Songs with their moods from a file into the catalog."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.recording import Said, record_said
 from mer_tasks.catalog.song_file import RowProblem, SongRow, read_songs
 from mer_tasks.domain import InputError, LabelKind
-
-COLLECTION_NAME = re.compile(r"\w[\w.-]{0,99}")
+from mer_tasks.validation import collection_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,10 @@ def import_songs(
     Raises:
         InputError: the collection's name, the file or its columns are not usable.
     """
-    if not COLLECTION_NAME.fullmatch(collection):
-        raise InputError(f"collection {collection!r}: a name has letters, digits, _, - and . only, up to 100")
+    try:
+        collection_name(collection)
+    except InputError as error:
+        raise InputError(f"collection {error}") from error
     songs = read_songs(file, columns, moods)
     said = _by_song(songs.rows)
     with catalog.transaction() as connection:

@@ -12,7 +12,7 @@ import psutil
 from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, true, update
 
 from mer_tasks.catalog.database import Catalog, patiently
-from mer_tasks.catalog.reading import in_parts, songs_anywhere, songs_in
+from mer_tasks.catalog.reading import in_parts, is_cut_by, songs_anywhere, songs_in
 from mer_tasks.catalog.schema import clips, items, queue
 from mer_tasks.domain import Failure, Track
 from mer_tasks.validation import is_video
@@ -67,13 +67,19 @@ def is_dead(holder: str) -> bool:
 
 
 def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> None:
-    """Make songs due; one that may not be fetched never is. A collector that is at one holds it no more."""
+    """Make songs due whose audio has moved; one that may not be fetched never is.
+
+    A collector that is at one holds it no more. Clips of the earlier address no longer stand for it.
+    """
+    newest_clip = connection.scalar(select(func.max(clips.c.id)))
     rows: list[dict[str, Any]] = [
         {
             "track_id": song.track_id,
             "due_at": at if song.may_fetch else None,
             "searched": asks_youtube(song),
             "n_failures": 0,
+            "recipe": None,
+            "moved_after": newest_clip,
             "holder": None,
             "lease_until": None,
         }
@@ -95,12 +101,16 @@ def asks_youtube(song: Track) -> bool:
 
 @patiently
 def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datetime) -> None:
-    """Make due what was cut another way, or was `lost` from the store; free what dead collectors of this machine hold."""
-    other_way = queue.c.recipe.not_in([terms.recipe, terms.attempt])
+    """Make due what has no clip of this recipe, or whose clip was `lost` from the store.
+
+    What dead collectors of this machine hold is freed.
+    """
+    other_way = _in(terms) & queue.c.recipe.not_in([terms.recipe, terms.attempt])
     done = queue.c.due_at.is_(None) & queue.c.holder.is_(None)
     with catalog.transaction() as connection:
-        stale = update(queue).where(_in(terms), other_way)
-        connection.execute(stale.values(due_at=now, n_failures=0, recipe=None))
+        for stale, due_at in ((other_way & _has_clip(terms.recipe), None), (other_way, now)):
+            values = {"due_at": due_at, "n_failures": 0, "recipe": terms.recipe}
+            connection.execute(update(queue).where(stale).values(values))
         for part in in_parts(lost):
             again = update(queue).where(queue.c.track_id.in_(part), done)
             connection.execute(again.values(due_at=now, n_failures=0))
@@ -114,7 +124,7 @@ def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datet
 def end_waiting(catalog: Catalog, terms: Terms, now: datetime) -> None:
     """Make due what waits for its next try."""
     with catalog.transaction() as connection:
-        waiting = update(queue).where(_in(terms), queue.c.due_at > now)
+        waiting = update(queue).where(_is_for(terms), queue.c.due_at > now)
         connection.execute(waiting.values(due_at=now))
 
 
@@ -127,7 +137,7 @@ def n_due(catalog: Catalog, terms: Terms, by: datetime) -> int:
     """
     with catalog.reading() as connection:
         songs_in(connection, terms.collections, only=())
-        count = select(func.count()).select_from(queue).where(_in(terms), queue.c.due_at <= by)
+        count = select(func.count()).select_from(queue).where(_is_for(terms), queue.c.due_at <= by)
         direct = connection.scalar(count.where(~queue.c.searched)) or 0
         searched = connection.scalar(count.where(queue.c.searched)) or 0
         return direct + min(searched, _searches_left(connection, terms, by))
@@ -139,7 +149,7 @@ def claim_songs(
 ) -> list[Track]:
     """Take up to `n` songs that were due at `due_by` and that no other collector holds; they are ours until the lease ends."""
     free = or_(queue.c.lease_until.is_(None), queue.c.lease_until <= now)
-    due = select(queue.c.track_id).where(_in(terms), queue.c.due_at <= due_by, free)
+    due = select(queue.c.track_id).where(_is_for(terms), queue.c.due_at <= due_by, free)
     due = due.order_by(queue.c.due_at, queue.c.track_id).with_for_update(skip_locked=True)
     with catalog.claiming() as connection:
         taken = list(connection.scalars(due.where(~queue.c.searched).limit(n)))
@@ -197,6 +207,17 @@ def waiting_time(failure: Failure, n_failures: int, retry_after_s: float | None)
 
 def _in(terms: Terms) -> ColumnElement[bool]:
     return queue.c.track_id.in_(select(items.c.track_id).where(items.c.collection.in_(terms.collections)))
+
+
+def _is_for(terms: Terms) -> ColumnElement[bool]:
+    """That a song is due on these terms: another recipe may have come between since the queue was tidied."""
+    return _in(terms) & or_(queue.c.recipe.is_(None), queue.c.recipe.in_([terms.recipe, terms.attempt]))
+
+
+def _has_clip(recipe: str) -> ColumnElement[bool]:
+    """That a song has a clip of a recipe, cut since its audio is where it is."""
+    own = (clips.c.track_id == queue.c.track_id) & (clips.c.id > func.coalesce(queue.c.moved_after, 0))
+    return select(clips.c.id).where(own, is_cut_by(recipe)).correlate(queue).exists()
 
 
 def _searches_left(connection: Connection, terms: Terms, now: datetime) -> int:

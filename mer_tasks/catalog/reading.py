@@ -1,12 +1,13 @@
 """What the catalog knows now, or knew then: the newest of what each speaker said."""
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
 
-from mer_tasks.catalog.schema import items
+from mer_tasks.catalog.schema import clips, items
 from mer_tasks.domain import InputError, Track
 
 Statements = dict[tuple[str, str], list[Row[Any]]]
@@ -73,6 +74,21 @@ def songs_in(
 def songs_anywhere(connection: Connection, only: Collection[str]) -> dict[str, Track]:
     """Some songs by id as all collections together know them: the newest name, the newest place of the audio."""
     return _as_songs(newest(connection, items, "collection", only=only))
+
+
+def is_cut_by(recipe: str, by: datetime | None = None) -> ColumnElement[bool]:
+    """That a row of `clips` is a clip cut by a recipe, as far as was known at `by`.
+
+    A clip whose recipe is unknown counts as cut by any, until a later one of the song has a known recipe.
+    """
+    later = clips.alias()
+    known_later = select(later.c.id).where(
+        later.c.track_id == clips.c.track_id, later.c.id > clips.c.id, later.c.recipe.is_not(None)
+    )
+    if by:
+        known_later = known_later.where(later.c.observed_at <= by)
+    is_any = clips.c.recipe.is_(None) & ~known_later.correlate(clips).exists()
+    return clips.c.sha256.is_not(None) & or_(clips.c.recipe == recipe, is_any)
 
 
 def collections_filled(connection: Connection) -> set[str]:

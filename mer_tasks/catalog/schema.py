@@ -128,6 +128,7 @@ clips = Table(
     Column("channels", Integer),
     Column("loudness_lufs", Float),
     Column("fingerprint", LargeBinary),
+    Column("recipe", String),
     Column("reason", String),
     Column("failure", String),
     Column("match", JSON(none_as_null=True)),
@@ -137,7 +138,10 @@ clips = Table(
     _observed_at(),
     CheckConstraint("(sha256 IS NULL) <> (reason IS NULL)", name="clip_or_reason"),
 )
-"""Every attempt to cut a song's clip: the clip, or the reason there is none and when to try again."""
+"""Every attempt to cut a song's clip: the clip, or the reason there is none and when to try again.
+
+`recipe` names the settings that a clip was cut by; null is a clip of which nobody knows them.
+"""
 
 chart_readings = Table(
     "chart_readings",
@@ -168,12 +172,13 @@ queue = Table(
     Column("searched", Boolean, nullable=False),
     Column("n_failures", Integer, nullable=False),
     Column("recipe", String),
+    Column("moved_after", Integer),
     Column("holder", String, index=True),
     Column("lease_until", UtcDateTime),
 )
 """What is still to be cut, the one table whose rows change: it follows from the others and says who is at it.
 
-A song is due at `due_at`, or never (null: it has its clip, or no place it may be had from). `searched`
-songs have no address; `recipe` is how the last attempt would have cut. A collector holds a song until
-`lease_until`.
+A song is due at `due_at`, or never (null: it has its clip, or no place it may be had from), for collectors
+of `recipe` (null: for any). `searched` songs have no address; clips up to the id `moved_after` are of an
+earlier address. A collector holds a song until `lease_until`.
 """

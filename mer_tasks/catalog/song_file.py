@@ -5,13 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks.domain import MOODS, SPOTIFY_FEATURES, InputError, Mood, Track
+from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, InputError, Mood, Track
 from mer_tasks.validation import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
 
 REQUIRED = ("track_id", "title", "artist", "mood")
 TEXTS = (*REQUIRED, "path", "url")
-ANNOTATIONS = {"valence": "annotated_valence", "arousal": "annotated_arousal"}
-"""What people's annotations are called here: Spotify has a `valence` too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def charts(
     """Read charts as they are today and add their songs to the collections of the same names.
 
     A chart that cannot be read is reported and the others are read (exit code 2). One that suddenly has
-    far fewer songs than it used to sends an alert. docs/charts.md says which sources there are.
+    far fewer songs than it used to sends an alert. docs/charts.md lists the sources.
 
     Example:  [bold]mer charts && mer clips[/bold]
     """
@@ -121,7 +121,7 @@ def clips_(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs now.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Also what waits for its next try.")] = False,
-    count: Annotated[bool, typer.Option("--count", help="Only say how many are due.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only print how many are due.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Cut the clips that are due: 30 seconds from a quarter of each song.

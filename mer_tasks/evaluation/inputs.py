@@ -8,7 +8,7 @@ import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.domain import InputError
-from mer_tasks.features.table import load_features
+from mer_tasks.features.dataset import load_features
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 

@@ -24,7 +24,7 @@ class ModelResult:
     """A model trained fold by fold.
 
     `reads` names the representation whose rows, of `shape`, it was trained on, their columns called
-    `feature_names`; `songs` says in words what the scores are scores on; `data` is the snapshot's identity.
+    `feature_names`; `songs` describes in words what the scores are scores on; `data` is the snapshot's identity.
     `predictions` has a row a song: `track_id`, `title`, `artist`, `mood`, `split` (`fold-0` …, the fold
     whose model was not trained on it, or `holdout`), `predicted`, and a probability a mood; the holdout's
     are the best fold's. `curves` has one a fold, empty where nothing is trained by epochs.

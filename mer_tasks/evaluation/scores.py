@@ -29,7 +29,7 @@ class Scores:
         return cls(**{field.name: values[field.name] for field in fields(cls)})
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, rounded to what four digits can say."""
+        """Plain values, rounded to four digits."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 

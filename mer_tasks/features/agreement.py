@@ -1,17 +1,18 @@
-"""How far the local stand-ins follow Spotify's own features, on the songs that have both."""
+"""How far the proxies follow Spotify's own features, on the songs that have both."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from mer_tasks.domain import InputError
-from mer_tasks.features.table import load_features
+from mer_tasks.features.dataset import load_features
 from mer_tasks.files import replacing
 
 COMPARED = ("danceability", "energy", "valence", "acousticness", "speechiness", "loudness", "tempo")
-"""Spotify's features with a stand-in; mode is not among the eleven."""
+"""Spotify's features that have a proxy; mode is not among the eleven."""
 
 UNITS = {"loudness": ("dB", "LUFS"), "tempo": ("BPM", "BPM")}
 """Spotify's unit and ours; the others go from 0 to 1."""
@@ -39,7 +40,7 @@ HEADER = f"{'feature':13} {'songs':>5}  {'Pearson r':>12}  {'Spearman rho':>12}"
 
 
 def compare_with_spotify(features: Path, png: Path) -> list[Agreement]:
-    """Correlate the stand-ins with Spotify's features of the data set in `features`, and draw them into `png`.
+    """Correlate the proxies with Spotify's features of the data set in `features`, and draw them into `png`.
 
     Raises:
         InputError: there are no features, none of these, or too few songs with both.
@@ -56,19 +57,20 @@ def compare_with_spotify(features: Path, png: Path) -> list[Agreement]:
 
 
 def _songs_with_both(features: Path) -> pd.DataFrame:
-    """A row a song: Spotify's features by their names, the stand-ins by `local_*`."""
-    tables = [load_features(features, "summary"), load_features(features, "spotify")]
+    """A row a song: Spotify's features by their names, the proxies by `proxy_*`."""
+    tables = [load_features(features / name) for name in ("summary", "spotify")]
     summary, spotify = (
-        pd.DataFrame(one.values, index=pd.Index(one.track_ids), columns=pd.Index(one.names)) for one in tables
+        pd.DataFrame(np.asarray(one.values), index=pd.Index(one.track_ids), columns=pd.Index(one.names))
+        for one in tables
     )
-    ours = [f"local_{name}" for name in COMPARED]
+    ours = [f"proxy_{name}" for name in COMPARED]
     if not set(ours) <= set(summary.columns):
-        raise InputError(f"{features}: computed before there were local stand-ins; run mer features")
+        raise InputError(f"{features}: the summary has no proxies; run mer features")
     return spotify.join(summary[ours], how="inner")
 
 
 def _agreement(name: str, songs: pd.DataFrame) -> Agreement:
-    theirs, ours = songs[name], songs[f"local_{name}"]
+    theirs, ours = songs[name], songs[f"proxy_{name}"]
     if theirs.nunique() == 1 or ours.nunique() == 1:
         return Agreement(name, len(songs), None, None)
     return Agreement(name, len(songs), theirs.corr(ours), theirs.corr(ours, method="spearman"))
@@ -79,11 +81,11 @@ def _draw(songs: pd.DataFrame, found: list[Agreement], png: Path) -> None:
     panels = figure.subplots(2, 4).ravel()
     for ax, one in zip(panels, found, strict=False):
         theirs, ours = UNITS.get(one.feature, ("0 to 1", "0 to 1"))
-        ax.scatter(songs[one.feature], songs[f"local_{one.feature}"], s=9, alpha=0.6)
-        ax.set(xlabel=f"Spotify's {one.feature}, {theirs}", ylabel=f"local_{one.feature}, {ours}")
+        ax.scatter(songs[one.feature], songs[f"proxy_{one.feature}"], s=9, alpha=0.6)
+        ax.set(xlabel=f"Spotify's {one.feature}, {theirs}", ylabel=f"proxy_{one.feature}, {ours}")
         ax.set_title("constant" if one.spearman is None else f"Spearman {one.spearman:.2f}", fontsize=10)
     for ax in panels[len(found) :]:
         ax.set_axis_off()
-    figure.suptitle(f"Local stand-ins against Spotify's own, {len(songs)} songs")
+    figure.suptitle(f"Proxies against Spotify's own, {len(songs)} songs")
     with replacing(png) as temporary:
         figure.savefig(temporary, format="png", dpi=100)

@@ -1,27 +1,44 @@
-"""From a snapshot and its clips to the features of a data set, each clip computed once."""
+"""From a snapshot and its clips to what models read of them, each clip computed once."""
 
-import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.snapshot import Snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
-from mer_tasks.features.clip import summary_names
-from mer_tasks.features.image import image_shape
-from mer_tasks.features.row import ClipRow, clip_row, end_with
+from mer_tasks.catalog.dataset import Snapshot
+from mer_tasks.code_identity import code_identity
+from mer_tasks.domain import InputError
+from mer_tasks.features.clip import IMAGE_S
+from mer_tasks.features.folder import (
+    LEFT_OUT,
+    MANIFEST,
+    VALUES,
+    part_files,
+    write_csv,
+    write_meta,
+    write_part_file,
+)
+from mer_tasks.features.representations import (
+    ClipReader,
+    Given,
+    WithNetwork,
+    computed,
+    module_of,
+    takes_audio,
+)
+from mer_tasks.features.row import ClipRow, Work, clip_row, end_with
+from mer_tasks.features.stft import n_frames
 from mer_tasks.features.store import FeatureStore
-from mer_tasks.features.table import IMAGE, LEFT_OUT, META, SONGS, SPOTIFY, SUMMARY
+from mer_tasks.features.summary import summary_names
 from mer_tasks.progress import progress
-from mer_tasks.settings import FeatureSettings
+from mer_tasks.settings import Params
+from mer_tasks.workspace import Workspace
 
 WORTH_A_PROCESS = 24
 """So many clips to compute pay for the seconds that one more process takes to start."""
@@ -47,92 +64,158 @@ class FeaturesReport:
 
 def build_features(
     snapshot: Snapshot,
+    params: Params,
+    workspace: Workspace,
     clip_store: Path,
     store: Path,
-    out: Path,
-    settings: FeatureSettings,
     n_workers: int,
     device: str = "cpu",
 ) -> FeaturesReport:
-    """Write the features of a snapshot's songs into the folder `out`, which is replaced as a whole.
+    """Write every representation of `params.representations` into `workspace.features`, replaced as a whole.
 
-    `image.npy` and `summary.parquet` have a row for each song of `songs.csv`; `spotify.csv` one for
-    each song with all eleven; `left_out.csv` one for each song whose clip is missing or damaged,
-    with the reason; `meta.json` the settings and counts. The bytes depend on the songs and settings
-    alone, not on `n_workers`; on another `device` the last digits of some differ.
+    A folder for each, as `features/folder.py` explains, and `left_out.csv`, a row for each song whose clip is
+    missing or damaged, with the reason. The bytes depend on songs, settings and code alone, not on
+    `n_workers`; on another `device` (as torch names it) the last digits of some numbers differ.
 
     Raises:
-        InputError: there are clips, and none can be used; what was in `out` stays.
+        InputError: there are clips, and none can be used, or a network cannot be had; what was there stays.
     """
+    out = workspace.features
     building = out.with_name(f".{out.name}.building")
     shutil.rmtree(building, ignore_errors=True)  # of a run that was killed
     building.mkdir(parents=True)
-    songs = snapshot.songs[snapshot.songs["clip_sha256"].notna()]
-    clips = [clip_path(clip_store, sha256) for sha256 in songs["clip_sha256"]]
-    rows = _clip_rows(clips, FeatureStore(store, settings, device), settings, n_workers)
-    report = _write(building, snapshot, zip(songs["track_id"], rows, strict=True), settings)
-    if clips and not report.clips:
-        shutil.rmtree(building)
-        raise InputError(f"{out}: none of {len(clips)} clips can be used; the first: {report.left_out[0][1]}")
-    shutil.rmtree(out, ignore_errors=True)
-    building.rename(out)
+    try:
+        report = _write(building, snapshot, params, clip_store, FeatureStore(store), n_workers, device)
+        if report.left_out and not report.clips:
+            n, reason = len(report.left_out), report.left_out[0][1]
+            raise InputError(f"{out}: none of {n} clips can be used; the first: {reason}")
+        _replace(out, building)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
     return report
-
-
-def _clip_rows(
-    clips: list[Path], store: FeatureStore, settings: FeatureSettings, n_workers: int
-) -> Iterator[ClipRow]:
-    """The clips' rows in order, computed in processes, with few in memory at a time."""
-    n_missing = sum(not store.holds(clip.stem) for clip in clips)
-    if n_missing:
-        summary_names(settings)  # compiles librosa once, here: processes that do it together spoil its cache
-    with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
-        parallel = Parallel(n_jobs=min(n_workers, n_missing // WORTH_A_PROCESS + 1), return_as="generator")
-        rows = parallel(delayed(clip_row)(clip, store, settings) for clip in clips)
-    return progress(rows, len(clips), "features", "clip")
 
 
 def _write(
-    out: Path, snapshot: Snapshot, rows: Iterator[tuple[str, ClipRow]], settings: FeatureSettings
+    out: Path,
+    snapshot: Snapshot,
+    params: Params,
+    clip_store: Path,
+    store: FeatureStore,
+    n_workers: int,
+    device: str,
 ) -> FeaturesReport:
-    """Write all files into `out`, each image as soon as it is there."""
-    track_ids, names, summaries, left_out, computed = [], list[str](), [], [], 0
-    with (out / IMAGE).open("wb") as images:
-        _write_header(images, 0, settings)
-        for track_id, row in rows:
-            if row.image is None or row.summary is None:
-                left_out.append((track_id, str(row.reason)))
-                continue
-            images.write(row.image.tobytes())
-            track_ids.append(track_id)
-            names = list(row.summary)
-            summaries.append(np.array(list(row.summary.values()), np.float32))
-            computed += row.computed
-        images.seek(0)
-        _write_header(images, len(track_ids), settings)
-    names = names or list(summary_names(settings))
-    table = np.array(summaries, np.float32).reshape(len(summaries), len(names))
-    pd.DataFrame(table, columns=pd.Index(names)).to_parquet(out / SUMMARY)
-    spotify = snapshot.songs[["track_id", *SPOTIFY_FEATURES]].dropna()
-    _write_csv(spotify, out / SPOTIFY)
-    _write_csv(pd.DataFrame({"track_id": track_ids}), out / SONGS)
-    _write_csv(pd.DataFrame(left_out, columns=pd.Index(["track_id", "reason"])), out / LEFT_OUT)
-    report = FeaturesReport(len(track_ids), computed, len(spotify), tuple(left_out))
-    _write_meta(out / META, report, settings)
-    return report
+    """Write all folders into `out`."""
+    readers, followed = _open(params, out, device)
+    tables = tuple(name for name in readers if module_of(name).KEPT == "table")
+    songs = _songs_with_clips(snapshot) if readers else _songs_with_clips(snapshot).iloc[:0]
+    clips = [clip_path(clip_store, sha256) for sha256 in sorted(set(songs["clip_sha256"]))]
+    rows = _clip_rows(clips, Work(readers, tables, store, params.features, device), n_workers)
+    n_computed, reasons = _write_parts(out, clips, rows, tables)
+    left_out = songs.assign(reason=songs["clip_sha256"].map(reasons)).dropna(subset="reason")
+    write_csv(left_out[["track_id", "reason"]], out / LEFT_OUT)
+    usable = songs[~songs["clip_sha256"].isin(reasons)]
+    for name, reader in readers.items():
+        write_csv(usable, out / name / MANIFEST)
+        write_meta(out / name, _meta(name, reader, followed[name], params, len(usable)))
+    n_given = sum(
+        [
+            _write_given(out, name, snapshot, params)
+            for name in params.representations
+            if not takes_audio(name)
+        ]
+    )
+    pairs = zip(left_out["track_id"], left_out["reason"], strict=True)
+    return FeaturesReport(len(usable), n_computed, n_given, tuple(pairs))
 
 
-def _write_header(file: BinaryIO, n: int, settings: FeatureSettings) -> None:
-    """The header of an npy file of `n` images; as long for any `n`, so it can be written over."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (n, *image_shape(settings))}
-    np.lib.format.write_array_header_1_0(file, header)
+def _songs_with_clips(snapshot: Snapshot) -> pd.DataFrame:
+    songs = snapshot.songs[["track_id", "clip_sha256"]].dropna()
+    return songs.sort_values("track_id", ignore_index=True)
 
 
-def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, lineterminator="\n")
+def _open(
+    params: Params, out: Path, device: str
+) -> tuple[dict[str, ClipReader], dict[str, Mapping[str, Any]]]:
+    """By name what computes representations, their networks being in `out`; and the settings as they are followed."""
+    readers: dict[str, ClipReader] = {}
+    followed: dict[str, Mapping[str, Any]] = {}
+    for name, settings in params.representations.items():
+        folder = out / name
+        folder.mkdir()
+        if takes_audio(name):
+            followed[name] = settings.model_dump(mode="json")
+            if computed(name).NETWORK_FILES:
+                followed[name] = cast(WithNetwork, module_of(name)).write_network(params, folder)
+            readers[name] = ClipReader(params, name, folder, device)
+    return readers, followed
 
 
-def _write_meta(path: Path, report: FeaturesReport, settings: FeatureSettings) -> None:
-    counts = {"clips": report.clips, "spotify": report.spotify, "left_out": len(report.left_out)}
-    meta = counts | {"settings": settings.model_dump(mode="json")}
-    path.write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+def _clip_rows(clips: list[Path], work: Work, n_workers: int) -> Iterator[ClipRow]:
+    """The clips' rows in order, computed in processes, with few in memory at a time."""
+    part_ids = {part.id for reader in work.readers.values() for part in reader.parts}
+    n_missing = sum(not all(work.store.holds(clip.stem, part_id) for part_id in part_ids) for clip in clips)
+    if n_missing:
+        summary_names(
+            work.settings
+        )  # compiles librosa once, here: processes that do it together spoil its cache
+    with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
+        parallel = Parallel(n_jobs=min(n_workers, n_missing // WORTH_A_PROCESS + 1), return_as="generator")
+        rows = parallel(delayed(clip_row)(clip, work) for clip in clips)
+    return progress(rows, len(clips), "features", "clip")
+
+
+def _write_parts(
+    out: Path, clips: Sequence[Path], rows: Iterator[ClipRow], tables: Sequence[str]
+) -> tuple[int, dict[str, str]]:
+    """Write tables, a file as soon as its clips are there; return how many clips were computed, and why others not.
+
+    `rows` are those of `clips`, which are in the order of their hashes.
+    """
+    n_computed, reasons = 0, dict[str, str]()
+    for file, alike in part_files(clip.stem for clip in clips):
+        found = {sha256: next(rows) for sha256 in alike}
+        n_computed += sum(row.computed for row in found.values())
+        reasons |= {sha256: row.reason for sha256, row in found.items() if row.reason}
+        for name in tables:
+            values = {sha256: row.tables[name] for sha256, row in found.items() if not row.reason}
+            if values:
+                write_part_file(out / name / file, values)
+    return n_computed, reasons
+
+
+def _meta(
+    name: str, reader: ClipReader, followed: Mapping[str, Any], params: Params, n_songs: int
+) -> dict[str, Any]:
+    """What a representation's values are and depend on."""
+    module = computed(name)
+    code = {*module.CODE, *(one for part in reader.parts for one in part.modules)}
+    settings = {key: value for part in reader.parts for key, value in part.depends_on.items()}
+    frames = n_frames(round(IMAGE_S * params.features.sr), params.features.hop_length)
+    return {
+        "representation": name,
+        "songs": n_songs,
+        "names": reader.names,
+        "shape": [n_songs, len(reader.names), *([frames] if module.KEPT == "array" else [])],
+        "settings": {**settings, **followed},
+        "code": code_identity(*sorted(code)),
+        "parts": [part.id for part in reader.parts],
+    }
+
+
+def _write_given(out: Path, name: str, snapshot: Snapshot, params: Params) -> int:
+    """Write a representation that comes with the songs; return how many songs have it."""
+    module = cast(Given, module_of(name))
+    rows, names = module.rows(snapshot.songs).sort_values("track_id"), module.names(params)
+    write_csv(rows, out / name / VALUES)
+    shape = [len(rows), len(names)]
+    write_meta(out / name, {"representation": name, "songs": len(rows), "names": names, "shape": shape})
+    return len(rows)
+
+
+def _replace(old: Path, new: Path) -> None:
+    aside = old.with_name(f".{old.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,35 +1,34 @@
-"""All that is computed from a clip's samples."""
+"""The frames that everything computed from a clip is made of."""
 
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
+import librosa
 import numpy as np
 
-from mer_tasks.features.frames import Blocks, Frames, blocks_of
-from mer_tasks.features.image import fix_length
-from mer_tasks.features.summary import song_summary
-from mer_tasks.settings import FeatureSettings
+from mer_tasks.features.frames import Frames
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import FeatureSettings
+
+IMAGE_S = 30.0
+"""How much time an image shows; a shorter clip is padded with silence, a longer one cut."""
 
 
-class ClipFeatures(NamedTuple):
-    """The blocks of a clip's image, over the time that it shows, and the statistics of what sounds."""
+class ClipFrames:
+    """The frames of one channel `y`, shape (n,), at `settings.sr` Hz; `device` as torch names it."""
 
-    blocks: Blocks
-    summary: dict[str, float]
+    def __init__(self, y: np.ndarray, settings: "FeatureSettings", device: str = "cpu") -> None:
+        """Compute nothing yet."""
+        self._n_samples = len(y)
+        self.padded = Frames(fix_length(y, settings), settings, device)
 
-
-def clip_frames(y: np.ndarray, settings: FeatureSettings, device: str = "cpu") -> tuple[Frames, Frames]:
-    """The frames of one channel `y`, shape (n,), padded or cut to an image's length; and without the padding."""
-    frames = Frames(fix_length(y, settings), settings, device)
-    return frames, frames.first(len(y))
-
-
-def describe(y: np.ndarray, settings: FeatureSettings) -> ClipFeatures:
-    """Compute the features of one channel `y`, shape (n,), at `settings.sr` Hz."""
-    frames, heard = clip_frames(y, settings)
-    return ClipFeatures(blocks_of(frames, settings.stack), song_summary(heard))
+    @cached_property
+    def unpadded(self) -> Frames:
+        """The frames of the clip's own samples, those of the padding left out."""
+        return self.padded.first(self._n_samples)
 
 
-def summary_names(settings: FeatureSettings) -> tuple[str, ...]:
-    """The names of a summary's statistics, in order."""
-    tone = np.sin(np.arange(settings.sr, dtype=np.float32))
-    return tuple(song_summary(clip_frames(tone, settings)[1]))
+def fix_length(y: np.ndarray, settings: "FeatureSettings") -> np.ndarray:
+    """`y` with exactly `IMAGE_S` seconds of samples."""
+    return librosa.util.fix_length(y, size=round(IMAGE_S * settings.sr))

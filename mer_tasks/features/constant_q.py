@@ -18,12 +18,12 @@ from scipy.signal import get_window
 
 from mer_tasks.features.arrays import fetch, frames_of, module_of, put
 from mer_tasks.features.stft import chunks, n_frames
-from mer_tasks.settings import CONSTANT_Q_BINS
+from mer_tasks.pitch import BINS_PER_OCTAVE
 
 if TYPE_CHECKING:
     from mer_tasks.features.arrays import Array
 
-BINS_PER_OCTAVE, N_OCTAVES = CONSTANT_Q_BINS, 7
+N_OCTAVES = 7
 C1_HZ = float(librosa.note_to_hz("C1"))
 SPARSITY = 0.01
 """The share of a filter's spectrum, by magnitude, that librosa leaves out."""

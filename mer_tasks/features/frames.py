@@ -1,12 +1,13 @@
-"""What a clip sounds like in each frame, as librosa gives it; what several features share is computed once.
+"""Features of each frame of a clip, as librosa gives it; what several features share is computed once.
 
 The features of the paper's image are our own code, because librosa builds their filters and transforms
 anew at each call, and so are those that librosa computes by large arrays; the others are librosa's
 functions on the shared transform.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import librosa
 import numpy as np
@@ -16,7 +17,9 @@ from scipy.signal import get_window
 
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, magnitude_of, n_frames
-from mer_tasks.settings import Block, FeatureSettings
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import Block, FeatureSettings
 
 N_CONTRAST = 7
 N_TONNETZ = 6
@@ -44,14 +47,14 @@ class Frames:
     has formulas and sources.
     """
 
-    def __init__(self, y: np.ndarray, settings: FeatureSettings, device: str = "cpu") -> None:
+    def __init__(self, y: np.ndarray, settings: "FeatureSettings", device: str = "cpu") -> None:
         """Compute nothing yet; then the transforms on `device`, which hold most of an image's work."""
         self.y = y
         self.settings = settings
         self.device = device
 
     def first(self, n_samples: int) -> "Frames":
-        """The frames of the first samples; for those of the paper, by what was heard beyond them too."""
+        """The frames of the first samples; those of the paper are taken as they are, with what follows them."""
         if n_samples >= len(self.y):
             return self
         shorter, n = (
@@ -212,13 +215,13 @@ class Frames:
         return magnitude_of(self.y, tuning.N_FFT, tuning.HOP_LENGTH, self.device)
 
 
-Blocks = Mapping[Block, np.ndarray]
+Blocks = Mapping["Block", np.ndarray]
 """Frame features by name, each float32 of shape (rows, frames)."""
 
 
-def blocks_of(frames: Frames, names: tuple[Block, ...]) -> dict[Block, np.ndarray]:
-    """The features of these names, and no others, computed."""
-    return {name: np.ascontiguousarray(getattr(frames, name), np.float32) for name in names}
+def block_of(frames: Frames, name: "Block") -> np.ndarray:
+    """The feature of this name, float32 of shape (rows, frames); of the others only what it is made of is computed."""
+    return np.ascontiguousarray(getattr(frames, name), np.float32)
 
 
 def _in_chunks(rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -226,7 +229,7 @@ def _in_chunks(rows: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -
     return np.concatenate([function(rows[place]) for place in chunks(len(rows), FRAMES_AT_ONCE)])
 
 
-def block_height(name: Block, settings: FeatureSettings) -> int:
+def block_height(name: "Block", settings: "FeatureSettings") -> int:
     """How many rows a feature has."""
     several = {
         "mfcc": settings.n_mfcc,
@@ -238,6 +241,11 @@ def block_height(name: Block, settings: FeatureSettings) -> int:
         "tempogram": TEMPOGRAM_LAGS,
     }
     return several.get(name, 1)
+
+
+def stack_rows(stack: Sequence["Block"], settings: "FeatureSettings") -> tuple[str, ...]:
+    """What each row of features on top of each other holds, from the top down, such as `mfcc_0`."""
+    return tuple(f"{name}_{row}" for name in stack for row in range(block_height(name, settings)))
 
 
 @lru_cache

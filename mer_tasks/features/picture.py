@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mer_tasks.audio.decode import decode, mono
-from mer_tasks.features.frames import Frames, block_height, blocks_of
-from mer_tasks.features.image import fix_length
+from mer_tasks.domain import InputError
+from mer_tasks.features.clip import ClipFrames
+from mer_tasks.features.frames import block_height, block_of
 from mer_tasks.files import replacing
-from mer_tasks.settings import Block, FeatureSettings
+from mer_tasks.settings import Block, FeatureSettings, Params, StackSettings
 
 LABELS: dict[Block, str] = {
     "mfcc": "MFCC\ncoefficient",
@@ -35,15 +36,17 @@ TONNETZ = ("fifths x", "fifths y", "minor 3rds x", "minor 3rds y", "major 3rds x
 MEL_TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000)
 
 
-def draw_clip(clip: Path, png: Path, settings: FeatureSettings) -> None:
-    """Draw the blocks of `settings.stack`, in their own units, of the seconds of `clip` that an image shows.
+def draw_clip(clip: Path, png: Path, params: Params) -> None:
+    """Draw the first stack of `representations`, in its own units, for the seconds of `clip` that an image shows.
 
     Raises:
         AudioError: the clip cannot be decoded.
+        InputError: no representation has a stack.
     """
-    y = fix_length(mono(decode(clip), settings.sr), settings)
-    blocks = blocks_of(Frames(y, settings), settings.stack)
-    heights = [3 if block_height(name, settings) > 1 else 1.2 for name in settings.stack]
+    stack, settings = _first_stack(params), params.features
+    frames = ClipFrames(mono(decode(clip), settings.sr), settings).padded
+    blocks = {name: block_of(frames, name) for name in stack}
+    heights = [3 if block_height(name, settings) > 1 else 1.2 for name in stack]
     figure = Figure(figsize=(11, 1 + 0.75 * sum(heights)), layout="constrained")
     axes = figure.subplots(len(blocks), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, rows) in zip(axes, blocks.items(), strict=True):
@@ -52,6 +55,13 @@ def draw_clip(clip: Path, png: Path, settings: FeatureSettings) -> None:
     axes[-1].set_xlabel("time, s")
     with replacing(png) as temporary:
         figure.savefig(temporary, format="png", dpi=100)
+
+
+def _first_stack(params: Params) -> tuple[Block, ...]:
+    for one in params.representations.values():
+        if isinstance(one, StackSettings):
+            return one.stack
+    raise InputError("representations: none has a stack to draw; add image or frames to params.yaml")
 
 
 def _draw_block(ax: Axes, name: Block, rows: np.ndarray, settings: FeatureSettings) -> None:

@@ -9,7 +9,7 @@ SOFTEST = 0.01
 """A partial counts above this share of the clip's highest amplitude."""
 
 EVERY = 16
-"""One frame in so many is heard: neighbours say the same."""
+"""One frame in so many is used: neighbours are alike."""
 
 PAIRS = np.triu_indices(N_PARTIALS, 1)
 

@@ -1,36 +1,56 @@
-"""A clip's row in a data set: what a process of `build_features` makes, and all that it imports."""
+"""One clip of a data set: what a process of `build_features` does, and all that it imports."""
 
 import hashlib
 import os
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from mer_tasks.audio.decode import AudioError, decode, mono
-from mer_tasks.features.image import song_image
+from mer_tasks.features.parts import ClipParts
+from mer_tasks.features.representations import ClipReader
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.settings import FeatureSettings
 
 
-class ClipRow(NamedTuple):
-    """What a data set takes from one clip, or the reason why it takes nothing."""
+@dataclass(frozen=True)
+class Work:
+    """What to compute of each clip: representations by name; the values of `tables` are wanted, others only kept."""
 
-    image: np.ndarray | None = None
-    summary: dict[str, float] | None = None
+    readers: Mapping[str, ClipReader]
+    tables: tuple[str, ...]
+    store: FeatureStore
+    settings: FeatureSettings
+    device: str
+
+
+class ClipRow(NamedTuple):
+    """What a data set takes from one clip: a row a table, float32 of shape (n,); or the reason why nothing."""
+
+    tables: Mapping[str, np.ndarray]
     computed: bool = False
     reason: str | None = None
 
 
-def clip_row(clip: Path, store: FeatureStore, settings: FeatureSettings) -> ClipRow:
-    """The row of a clip, whose file is named by its SHA-256: from `store`, or computed and kept there."""
+def clip_row(clip: Path, work: Work) -> ClipRow:
+    """The row of a clip, whose file is named by its SHA-256; all its parts are whole in the store then."""
+    sha256, settings = clip.stem, work.settings
+    parts = ClipParts(
+        lambda: mono(decode(_clip_bytes(clip)), settings.sr), settings, work.device, (work.store, sha256)
+    )
     try:
-        features, computed = store.features(clip.stem, lambda: mono(decode(_clip_bytes(clip)), settings.sr))
+        for reader in work.readers.values():
+            for part in reader.parts:
+                parts[part]
+        tables = {name: work.readers[name].read(parts) for name in work.tables}
     except AudioError as error:
-        return ClipRow(reason=str(error))
-    return ClipRow(song_image(features.blocks, settings), features.summary, bool(computed))
+        return ClipRow({}, reason=str(error))
+    return ClipRow(tables, bool(parts.computed))
 
 
 def end_with(parent: int) -> None:

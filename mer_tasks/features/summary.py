@@ -1,17 +1,21 @@
 """A clip as one row of statistics over its frames, for models that read tables."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import librosa
 import numpy as np
 
 from mer_tasks.features.beat import beat_statistics
+from mer_tasks.features.clip import ClipFrames
 from mer_tasks.features.frames import Frames
-from mer_tasks.features.local import local_features
 from mer_tasks.features.loudness import programme_loudness
+from mer_tasks.features.proxy import proxy_features
 from mer_tasks.features.roughness import roughness_of
 from mer_tasks.features.texture import flux_and_level, texture
-from mer_tasks.settings import FeatureSettings
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import FeatureSettings
 
 N_BANDS = 16
 """How many coarse bands the mel bands are averaged into."""
@@ -42,8 +46,8 @@ Rows = dict[str, np.ndarray]
 def song_summary(frames: Frames) -> Row:
     """Statistics over all frames by name; finite for every finite signal.
 
-    Timbre, spectral shape, loudness, its modulation band by band, rhythm, harmony, texture and local
-    stand-ins for Spotify's features, as docs/features.md explains them.
+    Timbre, spectral shape, loudness, its modulation band by band, rhythm, harmony, texture and
+    proxies of Spotify's features, as docs/features.md explains them.
     """
     settings, shape = frames.settings, _shape(frames)
     frame_rate = settings.sr / settings.hop_length
@@ -64,8 +68,14 @@ def song_summary(frames: Frames) -> Row:
         **_texture(frames, shape, frame_rate),
         **beat_statistics(frames.tempogram, frame_rate),
     }
-    row |= local_features(row)
+    row |= proxy_features(row)
     return {name: float(value) for name, value in row.items()}
+
+
+def summary_names(settings: "FeatureSettings") -> tuple[str, ...]:
+    """The names of the statistics, in order: those of a second of a tone."""
+    tone = np.sin(np.arange(settings.sr, dtype=np.float32))
+    return tuple(song_summary(ClipFrames(tone, settings).unpadded))
 
 
 def _timbre(frames: Frames) -> Row:
@@ -157,7 +167,7 @@ def _rhythm(frames: Frames) -> Row:
     }
 
 
-def _harmony(chroma: np.ndarray, settings: FeatureSettings) -> Row:
+def _harmony(chroma: np.ndarray, settings: "FeatureSettings") -> Row:
     """Key, mode and how steady the harmony is, from the chroma of the same transform."""
     unit = chroma / np.maximum(np.linalg.norm(chroma, axis=0), 1e-9)
     major, minor = _strongest_triad(unit, MAJOR_TRIAD), _strongest_triad(unit, MINOR_TRIAD)

@@ -12,7 +12,7 @@ from mer_tasks.settings import Params
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mer_tasks.catalog.snapshot import Snapshot
+    from mer_tasks.catalog.dataset import Snapshot
     from mer_tasks.quality.suite import Check
 
 __all__ = ["Finding", "QualityReport", "check_snapshot", "quality_alert", "summary_line", "write_report"]

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from mer_tasks import layout
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.snapshot import read_snapshot
+from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import InputError
 from mer_tasks.evaluation.comparison import accuracy_gain
 from mer_tasks.evaluation.folds import split

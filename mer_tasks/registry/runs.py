@@ -14,7 +14,7 @@ from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
 
 from mer_tasks import layout
-from mer_tasks.catalog.snapshot import read_snapshot
+from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.evaluation.comparison import read_card, read_metrics
 from mer_tasks.files import sha256_of
 from mer_tasks.settings import ModelName, Params

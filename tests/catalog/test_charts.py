@@ -79,7 +79,7 @@ def test_its_songs_have_its_mood_its_numbers_and_are_due(catalog: Catalog, param
     record(catalog, [entry])
     assert claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == [entry.track]
     settings = params.snapshot.model_copy(update={"collections": ("top",), "needs": ()})
-    songs = take_snapshot(catalog, settings).songs
+    songs = take_snapshot(catalog, settings, "r").songs
     assert songs[["track_id", "mood", "energy"]].values.tolist() == [["a", "happy", 0.7]]
     with catalog.reading() as connection:
         assert connection.execute(select(measurements)).one().said_by == "chart:top"
@@ -90,7 +90,7 @@ def test_a_song_that_may_not_be_fetched_is_listed_only(catalog: Catalog, params:
     assert record(catalog, [ChartEntry(1, song)]).not_fetchable == 1
     assert claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == []
     settings = params.snapshot.model_copy(update={"collections": ("top",), "needs": ("clip",)})
-    (reason,) = take_snapshot(catalog, settings).left_out["reason"]
+    (reason,) = take_snapshot(catalog, settings, "r").left_out["reason"]
     assert reason == "no clip: its licence does not allow a download (CC BY-NC-ND)"
 
 

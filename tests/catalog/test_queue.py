@@ -4,11 +4,13 @@ import multiprocessing
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from mer_tasks.catalog.charts import record_chart
 from mer_tasks.catalog.clips import record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
@@ -24,7 +26,7 @@ from mer_tasks.catalog.queue import (
     tidy_queue,
     waiting_time,
 )
-from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, Failure, InputError, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, Clip, ClipOutcome, Failure, InputError, Track
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLIP = Clip("ab" * 32, start_s=12.5, duration_s=30.0, sr=44100, channels=2, loudness_lufs=-14.2)
@@ -146,6 +148,66 @@ def test_a_song_cut_another_way_or_lost_is_due_again(catalog: Catalog, tmp_path:
     assert claim(catalog) == "b"
     tidy_queue(catalog, Terms(("x",), "another"), (), NOON)
     assert claim(catalog, Terms(("x",), "another")) == "a"
+
+
+def test_recipes_that_take_turns_cut_each_song_once(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
+    cut = []
+    for recipe in ("r", "s", "r", "s", "r"):
+        terms = Terms(("x",), recipe)
+        tidy_queue(catalog, terms, (), NOON)
+        cut.append(claim(catalog, terms))
+        for track_id in cut[-1].split():
+            record_clip(catalog, ClipOutcome(track_id, CLIP), recipe, NOON, holder=ELSEWHERE)
+    assert cut == ["a b", "a b", "", "", ""]
+
+
+def test_what_another_recipe_needs_is_not_cut_by_this_one(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    tidy_queue(catalog, Terms(("x",), "s"), (), NOON)
+    end_waiting(catalog, X, NOON)
+    assert (n_due(catalog, X, NOON), claim(catalog)) == (0, "")
+    assert claim(catalog, Terms(("x",), "s")) == "a"
+
+
+def test_a_song_that_moved_is_cut_again_by_every_recipe(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://old/a")
+    for recipe in "rs":
+        record_clip(catalog, ClipOutcome("a", CLIP), recipe, NOON)
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://new/a", at=NOON + timedelta(hours=1))
+    cut = []
+    for recipe in ("r", "s", "r"):
+        terms, later = Terms(("x",), recipe), NOON + timedelta(hours=2)
+        tidy_queue(catalog, terms, (), later)
+        cut.append(claim(catalog, terms, at=later))
+        if cut[-1]:
+            record_clip(catalog, ClipOutcome("a", CLIP), recipe, later, holder=ELSEWHERE)
+    assert cut == ["a", "a", ""]
+
+
+def test_a_lost_clip_of_one_recipe_is_cut_again_by_that_one_only(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    for recipe in "rs":
+        record_clip(catalog, ClipOutcome("a", CLIP), recipe, NOON)
+    tidy_queue(catalog, X, ["a"], NOON)
+    other = Terms(("x",), "s")
+    tidy_queue(catalog, other, (), NOON)
+    assert claim(catalog, other) == ""
+    tidy_queue(catalog, X, ["a"], NOON)
+    assert claim(catalog) == "a"
+
+
+def test_a_song_that_may_not_be_fetched_any_more_is_due_for_no_recipe(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    song = Track("a", "T", "A", url="http://h/a")
+    record_chart(catalog, "x", None, [ChartEntry(1, song)], None, NOON)
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    record_chart(catalog, "x", None, [ChartEntry(1, replace(song, may_fetch=False))], None, NOON)
+    terms = Terms(("x",), "s")
+    tidy_queue(catalog, terms, (), NOON)
+    assert n_due(catalog, terms, NOON) == 0
 
 
 def test_only_another_place_makes_a_song_due_again(catalog: Catalog, tmp_path: Path) -> None:

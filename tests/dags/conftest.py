@@ -1,4 +1,4 @@
-"""Airflow reads where its home is while it is imported, so that is said before any test is."""
+"""Airflow reads where its home is while it is imported, so that is set before any test is."""
 
 import os
 import sys

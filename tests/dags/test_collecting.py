@@ -79,7 +79,7 @@ def project(tmp_path: Path, write_tone: Callable[..., Path], monkeypatch: pytest
 
 
 def outcome(dag: DAG, **conf: Any) -> tuple[dict[str, list[str]], Any]:
-    """The states of a run's tasks, and what its summary says."""
+    """The states of a run's tasks, and what its summary holds."""
     run = dag.test(run_conf=conf)
     states: dict[str, list[str]] = {}
     for ti in run.get_task_instances():

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
-from mer_tasks.settings import EvaluationSettings, ModelName, Params
+from mer_tasks.settings import EvaluationSettings, Params, load_params
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +34,28 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         for task in dag.tasks
     }
     assert tasks == {
-        "open_workspace": (["collect_clips", "train"], "default", "default_pool", "2:00:00"),
+        "open_workspace": (
+            ["collect_clips", "train", "train_on_gpu"],
+            "default",
+            "default_pool",
+            "2:00:00",
+        ),
         "collect_clips": (["snapshot"], "default", "downloads", "6:00:00"),
         "snapshot": (["validate"], "default", "default_pool", "2:00:00"),
         "validate": (["features"], "default", "default_pool", "2:00:00"),
         "features": (["train"], "default", "default_pool", "2:00:00"),
-        "train": (["evaluate"], "gpu", "gpu", "6:00:00"),
+        "train": (["evaluate", "train_on_gpu"], "default", "default_pool", "6:00:00"),
+        "train_on_gpu": (["evaluate"], "gpu", "gpu", "6:00:00"),
         "evaluate": (["register"], "default", "default_pool", "2:00:00"),
         "register": (["promote"], "default", "default_pool", "2:00:00"),
         "promote": ([], "default", "default_pool", "2:00:00"),
     }
-    assert [task.task_id for task in dag.tasks if task.is_mapped] == ["train"]
-    assert {task.trigger_rule for task in dag.tasks} == {"all_success"}
+    mapped = [task for task in dag.tasks if task.is_mapped]
+    assert [task.task_id for task in mapped] == ["train", "train_on_gpu"]
+    assert [task.max_active_tis_per_dagrun for task in mapped] == [1, 1]
+    rules = {task.task_id: task.trigger_rule for task in dag.tasks if task.trigger_rule != "all_success"}
+    assert rules == {"train_on_gpu": "none_failed", "evaluate": "none_failed_min_one_success"}
     assert (dag.max_active_runs, dag.catchup) == (1, False)
-    assert dag.task_dict["train"].max_active_tis_per_dagrun == 1
 
 
 def test_it_runs_on_mondays_and_not_by_being_unpaused(dag: DAG) -> None:
@@ -63,10 +71,10 @@ def test_it_runs_on_mondays_and_not_by_being_unpaused(dag: DAG) -> None:
 
 def test_the_form_offers_what_the_settings_know(dag: DAG, module: ModuleType) -> None:
     models = dag.params.get_param("models").schema
-    assert tuple(models["items"]["enum"]) == tuple(models["examples"]) == get_args(ModelName)
+    assert models["items"]["enum"] == models["examples"] == list(load_params().models)
     protocols = dag.params.get_param("protocol").schema["enum"]
     assert tuple(protocols[1:]) == get_args(EvaluationSettings.model_fields["protocol"].annotation)
-    assert set(module.OVERRIDES) | {"as_of", "promote"} == set(dag.params)
+    assert set(module.OVERRIDES) | {"as_of", "models", "promote"} == set(dag.params)
     for key in module.OVERRIDES.values():
         section, name = key.split(".")
         fields: Any = Params.model_fields[section].annotation
@@ -83,7 +91,6 @@ def test_the_form_offers_what_the_settings_know(dag: DAG, module: ModuleType) ->
         ("models", ["svm"]),
         ("models", []),
         ("protocol", "other"),
-        ("weights", ""),
         ("promote", "yes"),
     ],
 )

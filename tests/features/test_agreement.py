@@ -14,7 +14,7 @@ from mer_tasks.domain import SPOTIFY_FEATURES, InputError
 from mer_tasks.features.agreement import COMPARED, compare_with_spotify
 from mer_tasks.features.table import META, SONGS, SPOTIFY, SUMMARY
 from mer_tasks.settings import Params
-from tests.road import mer
+from tests.small_project import mer
 
 N = 12
 

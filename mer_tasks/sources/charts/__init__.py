@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mer_tasks.domain import ChartEntry, InputError, Mood
 from mer_tasks.settings import Chart, Machine, Section, checked
+from mer_tasks.validation import collection_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ def read_chart(name: str, chart: Chart, machine: Machine, known: str | None) -> 
     """Read the chart that `params.yaml` calls `name`; with other settings than before, as if for the first time.
 
     Raises:
-        InputError: there is no such source, its keys are wrong, or the chart cannot be read.
+        InputError: the name is no collection's, there is no such source, its keys are wrong, or the chart
+            cannot be read.
     """
+    try:
+        collection_name(name)
+    except InputError as error:
+        raise InputError(f"charts: {error}") from error
     source = _source(name, chart.source)
     settings = checked(source.Settings, chart.model_dump(), f"charts.{name}")
     mark = f"{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]} "

@@ -270,6 +270,14 @@ def test_a_source_that_is_none_is_refused_by_its_name(machine: Machine) -> None:
         read_chart("mine", Chart(source="napster"), machine, None)
 
 
+@pytest.mark.parametrize("chart", ["sad|happy", "sad, happy", "", "../sad", "x" * 101])
+def test_a_chart_has_a_name_that_a_collection_may_have(machine: Machine, chart: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^charts: '.*': a name has letters, digits, _, - and \. only, up to 100$"
+    ):
+        read_chart(chart, Chart(source="sample"), machine, None)
+
+
 @pytest.mark.parametrize("source", ["", "../file", "__init__", "file.read"])
 def test_no_other_module_is_a_source(machine: Machine, source: str) -> None:
     with pytest.raises(InputError, match=r"^charts\.mine\.source: no source "):

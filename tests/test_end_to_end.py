@@ -1,15 +1,17 @@
-"""The whole road on a small project of its own, through `mer` and `dvc` as a person walks it."""
+"""The whole pipeline on a small project of its own, through `mer` and `dvc` as a person runs it."""
 
 import base64
 import json
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.road import make_project, mer, run
+from tests.small_project import make_project, mer, run
 
 MODELS = ("logistic_regression", "neural_network", "resnet18")
 
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose songs are imported and whose stages have all run."""
-    folder = make_project(tmp_path_factory.mktemp("road"))
+    folder = make_project(tmp_path_factory.mktemp("project"))
     assert run(folder, "dvc", "init", "--no-scm", "-q").returncode == 0
     imported = mer(folder, "import", "songs/tracks.csv")
     assert imported.returncode == 0, imported.stderr
@@ -29,15 +31,20 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_model_is_scored_and_says_on_what(project: Path) -> None:
+def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The stages that a `dvc repro` ran."""
+    return re.findall(r"^Running stage '(.+)':$", done.stdout, flags=re.MULTILINE)
+
+
+def test_every_model_is_scored_on_named_songs(project: Path) -> None:
     for name in MODELS:
         metrics = json.loads((project / "metrics" / f"{name}.json").read_text())
         assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
-        assert metrics["features"] == ("image" if name == "resnet18" else "summary")
+        assert metrics["reads"] == ("resnet18" if name == "resnet18" else "summary")
         assert metrics["protocol"] == "grouped" and len(metrics["folds"]) == 3
         assert set(metrics["recall"]) == {"sad", "happy", "energetic", "calm"}
         predictions = pd.read_csv(project / "data" / "predictions" / f"{name}.csv")
-        seen = predictions[predictions["part"] != "holdout"]
+        seen = predictions[predictions["split"] != "holdout"]
         assert metrics["n"] == len(seen)
         assert metrics["accuracy"] == pytest.approx((seen["mood"] == seen["predicted"]).mean(), abs=1e-4)
         assert len(predictions) - len(seen) == metrics["holdout"]["n"]
@@ -45,7 +52,7 @@ def test_every_model_is_scored_and_says_on_what(project: Path) -> None:
     assert (project / "metrics" / "plots" / "resnet18" / "curves.png").exists()
 
 
-def test_songs_that_are_easy_to_tell_apart_are_told_apart(project: Path) -> None:
+def test_songs_that_are_easy_to_distinguish_are_distinguished(project: Path) -> None:
     comparison = json.loads((project / "metrics" / "comparison.json").read_text())
     assert {one["model"] for one in comparison["models"]} == set(MODELS)
     assert comparison["models"][0]["model"] == comparison["best"]
@@ -55,22 +62,36 @@ def test_songs_that_are_easy_to_tell_apart_are_told_apart(project: Path) -> None
 def test_again_with_nothing_changed_does_nothing(project: Path) -> None:
     again = run(project, "dvc", "repro")
     assert again.returncode == 0
-    assert "Running stage" not in again.stdout
-    assert "up to date" in again.stdout
+    assert stages_run(again) == ["state"]
 
 
 def test_importing_again_changes_nothing(project: Path) -> None:
     assert "0 new songs, 0 changed, 54 unchanged" in mer(project, "import", "songs/tracks.csv").stdout
-    assert "Running stage" not in run(project, "dvc", "repro").stdout
+    assert stages_run(run(project, "dvc", "repro")) == ["state"]
 
 
 def test_one_models_parameter_trains_that_model_alone(project: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
     params = yaml.safe_load((copy / "params.yaml").read_text())
-    params["logistic_regression"]["C"] = 0.01
+    params["models"]["logistic_regression"]["C"] = 0.01
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    ran = [line for line in run(copy, "dvc", "repro").stdout.splitlines() if line.startswith("Running stage")]
-    assert ran == ["Running stage 'train@logistic_regression':", "Running stage 'evaluate':"]
+    assert stages_run(run(copy, "dvc", "repro")) == ["state", "train@logistic_regression", "evaluate"]
+
+
+def test_a_representations_parameter_trains_what_reads_it_alone(project: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(project, tmp_path / "copy", symlinks=True)
+    params = yaml.safe_load((copy / "params.yaml").read_text())
+    params["representations"]["resnet18"]["stride"] = 2
+    (copy / "params.yaml").write_text(yaml.safe_dump(params))
+    assert stages_run(run(copy, "dvc", "repro")) == ["state", "features", "train@resnet18", "evaluate"]
+
+
+def test_a_clone_without_songs_is_told_what_to_do(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "clone")
+    assert run(folder, "dvc", "init", "--no-scm", "-q").returncode == 0
+    done = run(folder, "dvc", "repro")
+    assert done.returncode != 0
+    assert "mer: collection songs: holds no songs" in done.stderr and "mer import FILE" in done.stderr
 
 
 def test_a_mood_too_small_stops_the_run_by_name(project: Path, tmp_path: Path) -> None:
@@ -81,12 +102,12 @@ def test_a_mood_too_small_stops_the_run_by_name(project: Path, tmp_path: Path) -
     stopped = run(copy, "dvc", "repro")
     assert stopped.returncode != 0
     assert "quality gate: stopped by" in stopped.stderr and "Traceback" not in stopped.stderr
-    assert "Running stage 'features'" not in stopped.stdout
+    assert stages_run(stopped) == ["state", "validate"]
     assert (copy / "data" / "quality" / "report.html").exists()
     assert (copy / "var" / "alerts.jsonl").read_text().count("\n") == 1
 
 
-def test_the_registered_model_goes_into_service_and_hears_songs(project: Path) -> None:
+def test_the_registered_model_goes_into_service_and_predicts(project: Path) -> None:
     first = json.loads(mer(project, "register", "--json").stdout)
     assert (first["name"], first["version"], first["alias"]) == ("mood", "1", "challenger")
     again = json.loads(mer(project, "register", "--json").stdout)
@@ -110,7 +131,7 @@ def test_the_registered_model_goes_into_service_and_hears_songs(project: Path) -
     assert back["champion"] == "1"
 
 
-def test_a_file_that_cannot_be_heard_stops_no_other(project: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_stops_no_other(project: Path, tmp_path: Path) -> None:
     mer(project, "register"), mer(project, "promote", "--force")
     bad = tmp_path / "text.mp3"
     bad.write_text("not music")
@@ -132,6 +153,6 @@ def test_mlflow_serves_what_was_registered(project: Path) -> None:
     answer = run(project, "mlflow", "models", "predict", *model, "-i", "payload.json", "-t", "json")
     assert answer.returncode == 0, answer.stderr
     served = json.loads(answer.stdout.strip().splitlines()[-1])["predictions"][0]
-    heard = json.loads(mer(project, "predict", "--json", song).stdout)
-    assert served["mood"] == heard["mood"]
-    assert served["calm"] == pytest.approx(heard["probabilities"]["calm"], abs=1e-4)
+    predicted = json.loads(mer(project, "predict", "--json", song).stdout)
+    assert served["mood"] == predicted["mood"]
+    assert served["calm"] == pytest.approx(predicted["probabilities"]["calm"], abs=1e-4)

@@ -1,10 +1,11 @@
-"""A small project of its own: short songs that are easy to tell apart, and the real params.yaml shrunk."""
+"""A small project of its own: short songs that are easy to distinguish, and the real params.yaml shrunk."""
 
 import csv
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -35,16 +36,17 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def shrunk_params() -> dict:
+def shrunk_params() -> dict[str, Any]:
     """The real settings with shorter clips, smaller images and fewer epochs."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["clips"] |= {"duration_s": 5.0, "min_duration_s": 4.0}
     params["snapshot"] |= {"collections": ["songs"]}
     params["quality"] |= {"min_songs_per_mood": 5}
     params["features"] |= {"hop_length": 2048, "n_mels": 32}
+    params["representations"]["resnet18"] |= {"weights": "none"}
     params["evaluation"] |= {"folds": 3, "bootstrap": 200, "holdout_share": 0.2}
-    params["neural_network"] |= {"epochs": 20}
-    params["resnet18"] |= {"epochs": 3, "weights": "none"}
+    params["models"]["neural_network"] |= {"epochs": 20}
+    params["models"]["resnet18"] |= {"epochs": 3}
     return params
 
 

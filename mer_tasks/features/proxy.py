@@ -1,9 +1,10 @@
-"""Local stand-ins for some of Spotify's features, from the statistics of a clip.
+"""Proxies of some of Spotify's features, from the statistics of a clip.
 
-Spotify's are estimates by models that are not public. Its documentation says for most of them what they
-are made of (Web API reference, Get Track's Audio Features); each stand-in here is the plain mean of a few
+Spotify's are estimates by models that are not public. Its documentation gives for most of them what they
+are made of (Web API reference, Get Track's Audio Features); each proxy here is the plain mean of a few
 such cues. Nothing is fitted, neither weights nor anchors: the anchors are round numbers, beyond which some
-clips of music lie. The tempo is librosa's, whose prior leans towards 120 BPM. Instrumentalness and liveness have none: no statistic here hears a voice or an audience.
+clips of music lie. The tempo is librosa's, whose prior leans towards 120 BPM. Instrumentalness and liveness
+have none: no statistic here follows singing or an audience.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ NOISY = Cue("flatness_log_mean", -12.0, -3.0)
 
 CUES: Mapping[str, tuple[Cue, ...]] = {
     # Spotify: dynamic range, perceived loudness, timbre, onset rate, and general entropy.
-    "local_energy": (
+    "proxy_energy": (
         Cue("loudness_lufs", -35.0, -7.0),
         Cue("loudness_range_lu", 12.0, 1.0),
         Cue("onset_rate_hz", 0.0, 8.0),
@@ -36,7 +37,7 @@ CUES: Mapping[str, tuple[Cue, ...]] = {
         NOISY,
     ),
     # Spotify: tempo, rhythm stability, beat strength, and overall regularity.
-    "local_danceability": (
+    "proxy_danceability": (
         Cue("octaves_from_120_bpm", 1.0, 0.0),
         Cue("tempo_strength", 0.0, 0.6),
         Cue("beat_first", 0.05, 0.2),
@@ -44,14 +45,14 @@ CUES: Mapping[str, tuple[Cue, ...]] = {
     ),
     # Happy music is major, fast, bright and consonant (Gabrielsson and Lindström, The role of structure
     # in the musical expression of emotions, in Juslin and Sloboda, Handbook of Music and Emotion, 2010).
-    "local_valence": (
+    "proxy_valence": (
         Cue("key_major_minus_minor", -0.25, 0.25),
         Cue("tempo_log2_bpm", log2(60), log2(180)),
         Cue("roughness_mean", 0.35, 0.1),
         BRIGHT,
     ),
-    # Spotify says no more than that it is acoustic: not distorted, compressed, bright or noisy.
-    "local_acousticness": (
+    # Spotify's text has no more than that it is acoustic: not distorted, compressed, bright or noisy.
+    "proxy_acousticness": (
         Cue("roughness_mean", 0.35, 0.1),
         Cue("loudness_range_lu", 1.0, 12.0),
         Cue(BRIGHT.name, BRIGHT.full, BRIGHT.none),
@@ -59,7 +60,7 @@ CUES: Mapping[str, tuple[Cue, ...]] = {
     ),
     # Syllables, pauses, and vowels beside consonants (Scheirer and Slaney, Construction and evaluation of
     # a robust multifeature speech/music discriminator, ICASSP 1997).
-    "local_speechiness": (
+    "proxy_speechiness": (
         Cue("modulation_4hz_db", -11.0, -4.0),
         Cue("texture_low_energy", 0.5, 0.75),
         Cue("texture_zero_crossing_log_std_mean", 0.2, 1.0),
@@ -68,8 +69,8 @@ CUES: Mapping[str, tuple[Cue, ...]] = {
 }
 
 
-def local_features(row: Mapping[str, float]) -> dict[str, float]:
-    """The stand-ins by name, from a clip's other statistics: five from 0 to 1, LUFS, BPM, and 1 for major.
+def proxy_features(row: Mapping[str, float]) -> dict[str, float]:
+    """The proxies by name, from a clip's other statistics: five from 0 to 1, LUFS, BPM, and 1 for major.
 
     In silence the five are 0.
     """
@@ -81,9 +82,9 @@ def local_features(row: Mapping[str, float]) -> dict[str, float]:
     }
     sounds = row["loudness_lufs"] > QUIETEST_LUFS
     return {name: _mean_place(cues, known) if sounds else 0.0 for name, cues in CUES.items()} | {
-        "local_loudness": row["loudness_lufs"],
-        "local_tempo": 2 ** row["tempo_log2_bpm"],
-        "local_mode": row["key_is_major"],
+        "proxy_loudness": row["loudness_lufs"],
+        "proxy_tempo": 2 ** row["tempo_log2_bpm"],
+        "proxy_mode": row["key_is_major"],
     }
 
 

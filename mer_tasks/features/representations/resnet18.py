@@ -1,0 +1,141 @@
+"""The output of a frozen ResNet-18 for a clip's image: 512 numbers, of which a classifier trains in seconds."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from mer_tasks.domain import InputError
+from mer_tasks.settings import Params, Positive, RepresentationSettings, load_machine
+
+if TYPE_CHECKING:
+    import torch
+
+    from mer_tasks.features.parts import ClipParts, Part
+    from mer_tasks.features.representations import Kept, image
+    from mer_tasks.networks.resnet18_backbone import FirstConvolution
+
+KEPT: "Kept" = "table"
+CODE: tuple[str, ...] = ()
+WEIGHTS = "weights.pt"
+NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
+N_OUTPUTS = 512
+NETWORK = "mer_tasks.networks.resnet18_backbone"
+
+
+class Weights(NamedTuple):
+    """A file with weights, and the SHA-256 of its bytes."""
+
+    path: Path
+    sha256: str
+
+
+class Settings(RepresentationSettings):
+    """The network: its weights, and the first convolution, which reads one channel.
+
+    `weights` is `imagenet` (torchvision's download), `none` (random) or a path to a state dict; the variable
+    MER_RESNET18_WEIGHTS goes before it. `conv1` is the sum of the pretrained three channels, or random.
+    """
+
+    weights: str
+    conv1: Literal["sum", "random"]
+    kernel_size: Positive
+    stride: Positive
+    padding: Annotated[int, Field(ge=0)]
+
+
+def names(params: Params) -> tuple[str, ...]:
+    """A name for each of the network's outputs."""
+    return tuple(f"resnet18_{i}" for i in range(N_OUTPUTS))
+
+
+def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
+    """Write the network's weights, a state dict, into `folder`; return the settings with where they came from.
+
+    Raises:
+        InputError: they cannot be had or do not fit.
+    """
+    from mer_tasks.features.representations import settings_of
+    from mer_tasks.networks.resnet18_weights import backbone_weights, save_weights
+
+    settings = settings_of(params, "resnet18", Settings)
+    weights = load_machine().resnet18_weights or settings.weights
+    save_weights(backbone_weights(weights, settings.conv1 == "sum", _first(settings)), folder / WEIGHTS)
+    # the name without the folder, which may be another one on another machine
+    source = weights if weights in ("imagenet", "none") else Path(weights).name
+    return settings.model_dump(mode="json") | {"weights": source}
+
+
+def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...]":
+    """The network's output; it depends on the weights and on all that the image depends on.
+
+    Raises:
+        InputError: the weights are missing or damaged, or there is no image.
+    """
+    from mer_tasks.features.parts import Part
+    from mer_tasks.features.representations import image, settings_of
+    from mer_tasks.files import sha256_of
+
+    settings, shown = settings_of(params, "resnet18", Settings), settings_of(params, "image", image.Settings)
+    if network is None or not (network / WEIGHTS).is_file():
+        raise InputError(f"{network or 'resnet18'}: holds no {WEIGHTS}; run mer features")
+    weights = Weights(network / WEIGHTS, sha256_of(network / WEIGHTS))
+    blocks, first = image.parts(params, None, device), _first(settings)
+    _network(weights, first, device)  # damaged weights are an error now, not at the first clip
+    depends_on = {key: value for part in blocks for key, value in part.depends_on.items()} | {
+        "image": shown.model_dump(mode="json"),
+        "first_convolution": first,
+        "weights": weights.sha256,
+        "device": device.partition(":")[0],
+    }
+    modules = {module for part in blocks for module in part.modules} | {*image.CODE, NETWORK}
+    compute = partial(_output, blocks, shown, weights, first, device)
+    return (Part("resnet18", depends_on, tuple(sorted(modules)), compute),)
+
+
+def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
+    """The network's output, float32 of shape (512,)."""
+    return parts[0]
+
+
+def _first(settings: Settings) -> "FirstConvolution":
+    from mer_tasks.networks.resnet18_backbone import FirstConvolution
+
+    return FirstConvolution(settings.kernel_size, settings.stride, settings.padding)
+
+
+def _output(
+    blocks: "tuple[Part, ...]",
+    shown: "image.Settings",
+    weights: Weights,
+    first: "FirstConvolution",
+    device: str,
+    clip: "ClipParts",
+) -> np.ndarray:
+    from mer_tasks.features.representations import image
+    from mer_tasks.networks.resnet18_backbone import output_of
+
+    picture = image.assemble([clip[part] for part in blocks], shown)
+    return output_of(_network(weights, first, device), picture)
+
+
+@lru_cache(maxsize=2)  # a challenger and a champion
+def _network(weights: Weights, first: "FirstConvolution", device: str) -> "torch.nn.Module":
+    """The network, loaded once a process.
+
+    Raises:
+        InputError: the weights cannot be read, or are another network's.
+    """
+    from mer_tasks.networks.resnet18_backbone import backbone
+    from mer_tasks.networks.resnet18_weights import read_weights
+
+    try:
+        return backbone(read_weights(weights.path), first, device)
+    except RuntimeError as error:
+        raise InputError(
+            f"{weights.path}: not the weights of this network ({' '.join(str(error).split())[:120]});"
+            " run mer features again"
+        ) from error

@@ -1,0 +1,82 @@
+"""`mer` as a person calls it: its version, its help, and mistakes in one line."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.small_project import make_project, mer
+
+HEAVY = {"airflow", "dvc", "great_expectations", "librosa", "mlflow", "pandas", "sklearn", "torch"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+def test_the_version_is_the_packages(tmp_path: Path) -> None:
+    done = mer(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"mer {version('mer')}\n")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from mer_tasks.cli import main; sys.argv = ['mer', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print('modules', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "typer" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sample", "import", "charts", "clips", "state", "snapshot", "validate", "features", "show", "proxies"]
+    + ["train", "evaluate", "register", "promote", "predict", "doctor", "demo"],
+)
+def test_every_command_explains_itself_with_an_example(tmp_path: Path, command: str) -> None:
+    done = mer(tmp_path, command, "--help")
+    assert done.returncode == 0
+    assert f"mer {command}" in done.stdout.partition("Example")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "svm"], "svm: no such model; models in params.yaml has logistic_regression, "),
+        (["register", "svm"], "svm: no such model; models in params.yaml has logistic_regression, "),
+        (["snapshot", "--as-of", "monday"], "--as-of monday: not a day; write it as YYYY-MM-DD"),
+        (["validate"], "data/snapshot/songs.csv: no such file; run mer snapshot"),
+        (["features"], "data/snapshot/songs.csv: no such file; run mer snapshot"),
+        (["train", "logistic_regression"], "data/snapshot/songs.csv: no such file; run mer snapshot"),
+        (["evaluate"], "result.json: no such file; run mer train logistic_regression, or dvc repro, first"),
+        (["import", "absent.csv"], "absent.csv: cannot be read: No such file or directory"),
+        (["import", "songs/tracks.csv", "--moods", "0"], "--moods 0: needs the form A=B"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(project: Path, arguments: list[str], message: str) -> None:
+    done = mer(project, *arguments)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("mer: ") and message in line
+
+
+def test_outside_a_project_it_is_named_where_to_run(tmp_path: Path) -> None:
+    done = mer(tmp_path, "evaluate")
+    assert done.returncode == 2
+    assert "params.yaml: no such file; run mer in the project's folder" in done.stderr
+
+
+def test_state_writes_what_dvc_cannot_see(project: Path) -> None:
+    assert mer(project, "state").returncode == 0
+    before = (project / "data/state/catalog").read_text()
+    stages = {path.name for path in (project / "data/state/code").iterdir()}
+    assert {"snapshot", "validate", "features", "train-resnet18", "evaluate"} <= stages
+    assert mer(project, "import", "songs/tracks.csv", "--no-clips").returncode == 0
+    assert mer(project, "state").returncode == 0
+    assert (project / "data/state/catalog").read_text() != before
