@@ -27,7 +27,7 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
     """The snapshot, and of its songs what the model reads; arrays are read from the feature `store`.
 
     Raises:
-        InputError: no song has it, or it holds missing values.
+        InputError: no song has it, or it holds missing values, or songs that the data set does not have.
     """
     snapshot = read_snapshot(workspace.snapshot)
     reads = params.models[model].reads
@@ -38,7 +38,11 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
             f"models.{model}.reads: no song of the data set has {reads}; import songs that have it"
             " (docs/import.md), or let the model read another representation"
         )
-    if not np.isfinite(features.values).all():
+    if strangers := set(features.track_ids) - set(snapshot.songs["track_id"]):
+        raise InputError(
+            f"{folder}: of another data set, it has song {min(strangers)}; run mer features again"
+        )
+    if not all(np.isfinite(features.values[row]).all() for row in range(len(features.values))):
         raise InputError(f"{folder}: holds missing values; run mer features again")
     songs = snapshot.songs.set_index("track_id", drop=False).loc[list(features.track_ids)]
     return snapshot, Inputs(reads, features.names, songs.reset_index(drop=True), features.values)
