@@ -27,7 +27,7 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
     """The snapshot, and of its songs what the model reads; arrays are read from the feature `store`.
 
     Raises:
-        InputError: no song has it, or it holds missing values.
+        InputError: no song has it, or it holds missing values, or songs that the data set does not have.
     """
     snapshot = read_snapshot(workspace.snapshot)
     reads = params.models[model].reads
@@ -37,6 +37,10 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
         raise InputError(
             f"models.{model}.reads: no song of the data set has {reads}; import songs that have it"
             " (docs/import.md), or let the model read another representation"
+        )
+    if strangers := set(features.track_ids) - set(snapshot.songs["track_id"]):
+        raise InputError(
+            f"{folder}: of another data set, it has song {min(strangers)}; run mer features again"
         )
     if isinstance(features.values, np.ndarray) and not np.isfinite(features.values).all():
         raise InputError(f"{folder}: holds missing values; run mer features again")
