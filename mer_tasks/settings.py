@@ -256,9 +256,10 @@ class RegistrationSettings(Section):
 
 
 class PromotionSettings(Section):
-    """When a challenger takes the champion's place."""
+    """When a challenger takes the champion's place, and when the first champion goes into service."""
 
     min_gain: float
+    max_p_value: Share
     min_accuracy_low: Share
 
 
