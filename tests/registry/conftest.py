@@ -2,11 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from mer_tasks.catalog.clips import clip_recipe
