@@ -151,7 +151,10 @@ def test_without_a_client_id_nothing_is_asked(web: Serve, machine: Machine, unse
         (Response("<!doctype html><p>maintenance</p>"), "gives no JSON; check the address$"),
         (Response([]), "gives no response of its API v3.0; check api_url$"),
         (Response({"headers": {"code": "x", "error_message": ""}}), "gives no response of its API v3.0"),
-        (Response({"headers": {"code": 0, "error_message": ""}, "results": None}), "gives no response of its"),
+        (
+            Response({"headers": {"code": 0, "error_message": ""}, "results": None}),
+            "gives no response of its",
+        ),
         (Response("[" * 100_000), "gives no JSON"),
         (
             Response("no", 403),
