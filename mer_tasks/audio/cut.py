@@ -106,7 +106,7 @@ def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
 def _is_mp3(song: Path) -> bool:
     try:
         with song.open("rb") as file, soundfile.SoundFile(file) as audio:
-            return audio.format == "MP3"
+            return bool(audio.format == "MP3")
     except (soundfile.SoundFileError, TypeError):
         return False
 

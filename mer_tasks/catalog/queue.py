@@ -202,7 +202,7 @@ def complete_attempt(
 
 def waiting_time(failure: Failure, n_failures: int, retry_after_s: float | None) -> timedelta:
     """How long a song is left alone after so many failures in a row: twice as long each time, up to a limit."""
-    wait = FIRST_WAIT[failure] * 2 ** min(n_failures - 1, 20)
+    wait: timedelta = FIRST_WAIT[failure] * 2 ** min(n_failures - 1, 20)
     asked_for = timedelta(seconds=min(retry_after_s or 0, A_YEAR.total_seconds()))
     return max(min(wait, LONGEST_WAIT.get(failure, A_YEAR)), asked_for)
 

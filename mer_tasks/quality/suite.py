@@ -6,7 +6,27 @@ from typing import Literal
 
 import pandas as pd
 from great_expectations.core import ExpectationSuite
-from great_expectations.expectations import core as gxe
+from great_expectations.expectations.core.expect_column_distinct_values_to_contain_set import (
+    ExpectColumnDistinctValuesToContainSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+    ExpectColumnValuesToBeInSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_null import (
+    ExpectColumnValuesToBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_unique import (
+    ExpectColumnValuesToBeUnique,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
+    ExpectColumnValuesToNotBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_match_regex import (
+    ExpectColumnValuesToNotMatchRegex,
+)
 from great_expectations.expectations.expectation import ColumnAggregateExpectation, ColumnMapExpectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
@@ -77,15 +97,13 @@ def _mood_rules(quality: QualitySettings) -> list[Rule]:
         Rule(
             "every mood",
             "moods",
-            gxe.ExpectColumnDistinctValuesToContainSet(
-                column="mood", value_set=list(MOODS), severity=CRITICAL
-            ),
+            ExpectColumnDistinctValuesToContainSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
             lambda _, moods: f"no song is {' or '.join(m for m in MOODS if m not in set(moods['mood']))}",
         ),
         Rule(
             "every mood",
             "songs",
-            gxe.ExpectColumnValuesToBeInSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
+            ExpectColumnValuesToBeInSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
             lambda broken, _: (
                 f"{_songs(broken)} of an unknown mood: {_values(broken['mood'])}; known are {known}"
             ),
@@ -147,7 +165,7 @@ def _twice_rule(column: str, what: str) -> Rule:
     return Rule(
         "no song twice",
         "songs",
-        gxe.ExpectColumnValuesToBeUnique(column=column, severity=CRITICAL),
+        ExpectColumnValuesToBeUnique(column=column, severity=CRITICAL),
         lambda broken, _: f"{_songs(broken)} with the same {what} as another",
     )
 
@@ -166,7 +184,7 @@ def _missing_rule(column: str) -> Rule:
     return Rule(
         "nothing missing",
         "songs",
-        gxe.ExpectColumnValuesToNotBeNull(column=column, severity=CRITICAL),
+        ExpectColumnValuesToNotBeNull(column=column, severity=CRITICAL),
         lambda broken, _: f"{_songs(broken)} without {column}",
     )
 
@@ -187,7 +205,7 @@ def _left_out_rules(quality: QualitySettings) -> list[Rule]:
         Rule(
             "two moods",
             "candidates",
-            gxe.ExpectColumnValuesToNotMatchRegex(
+            ExpectColumnValuesToNotMatchRegex(
                 column="reason", regex="^(?:two|three|four) moods", severity=WARNING
             ),
             lambda broken, _: f"{_songs(broken)} with two moods or more, left out until a person decides",
@@ -195,7 +213,7 @@ def _left_out_rules(quality: QualitySettings) -> list[Rule]:
         Rule(
             "left-out songs",
             "candidates",
-            gxe.ExpectColumnValuesToBeNull(
+            ExpectColumnValuesToBeNull(
                 column="reason", mostly=round(1 - quality.max_left_out_share, 9), severity=WARNING
             ),
             lambda broken, candidates: (
@@ -210,7 +228,7 @@ def _left_out_rules(quality: QualitySettings) -> list[Rule]:
 def _between(
     column: str, low: float | None, high: float | None, severity: FailureSeverity, mostly: float = 1
 ) -> Expectation:
-    return gxe.ExpectColumnValuesToBeBetween(
+    return ExpectColumnValuesToBeBetween(
         column=column, min_value=low, max_value=high, mostly=mostly, severity=severity
     )
 

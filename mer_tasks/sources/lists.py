@@ -1,4 +1,4 @@
-"""Lists of songs in files and at addresses: CSV, JSON and M3U, told apart by what they begin with."""
+"""Lists of songs in files and at addresses: CSV, JSON and M3U, distinguished by what they begin with."""
 
 import hashlib
 import json

@@ -199,7 +199,7 @@ def _share_of_bytes(share: float, head: bytes) -> float:
     tag = head.find(b"Xing", 0, 256)
     if tag < 0 or not head[tag + 7] & 4:
         return share
-    # Before the table there may be the numbers of frames and of bytes, as the flags say.
+    # Before the table there may be the numbers of frames and of bytes, according to the flags.
     at = tag + 8 + 4 * (head[tag + 7] & 1) + 4 * (head[tag + 7] >> 1 & 1)
     return float(np.interp(100 * share, np.arange(101), [*head[at : at + 100], 256])) / 256
 

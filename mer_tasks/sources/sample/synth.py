@@ -141,7 +141,8 @@ def _harmonics(timbre: Timbre, rolloff: float, hertz: float) -> NDArray[np.float
     n = np.arange(1, max(1, min(HARMONICS, int(0.45 * SR / hertz))) + 1)
     weights = n**-rolloff * np.where(n % 2, 1, 1 - timbre.hollow)
     weights *= 1 + 2 * np.exp(-((n - timbre.formant) ** 2) / 2)
-    return weights / np.sqrt(np.sum(weights**2))
+    unit_power: NDArray[np.float64] = weights / np.sqrt(np.sum(weights**2))
+    return unit_power
 
 
 def _drum_kit(style: ArtistSound, rng: np.random.Generator) -> dict[str, Signal]:
@@ -172,11 +173,13 @@ def _reverberate(dry: Signal, style: ArtistSound, share: float, rng: np.random.G
     response = rng.standard_normal(len(t)) * 10 ** (-3 * t / style.reverb_s)
     wet = oaconvolve(dry.mean(axis=0), response.astype(np.float32))[: dry.shape[1]]
     wet *= np.float32(share * dry.std() / wet.std())
-    return dry + np.stack([wet, np.roll(wet, int(0.011 * SR))])
+    both: Signal = dry + np.stack([wet, np.roll(wet, int(0.011 * SR))])
+    return both
 
 
 def _master(mix: Signal, style: ArtistSound, drive: float) -> Signal:
     """Tilt the spectrum and drive a soft limiter; the peak after it is the artist's, not the mood's."""
     mix[:, 1:] += np.float32(style.tilt) * mix[:, :-1]
-    limited = np.tanh(mix * np.float32(2 * drive / np.abs(mix).max()))
-    return limited * np.float32(style.peak / np.abs(limited).max())
+    limited: Signal = np.tanh(mix * np.float32(2 * drive / np.abs(mix).max()))
+    limited *= np.float32(style.peak / np.abs(limited).max())
+    return limited
