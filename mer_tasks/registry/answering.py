@@ -15,13 +15,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import mer_tasks
 from mer_tasks.domain import MOODS, InputError
+from mer_tasks.registry.linear import LinearClassifier, load_linear
 from mer_tasks.registry.process import DESCRIPTION, FILES, PROTOCOL
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
     from mer_tasks.features.representations import ClipReader
-    from mer_tasks.settings import ClipSettings
+    from mer_tasks.settings import ClipSettings, Params
 
 MODEL, NETWORK = FILES / "model", FILES / "network"
 
@@ -33,7 +34,7 @@ class MoodModel:
     clips: "ClipSettings"
     sr: int
     reader: "ClipReader"
-    classifier: "Pipeline"
+    classifier: "Pipeline | LinearClassifier"
 
     @classmethod
     def load(cls, folder: Path, device: str) -> "MoodModel":
@@ -43,19 +44,15 @@ class MoodModel:
             InputError: a file is missing or damaged.
         """
         from mer_tasks.features.representations import ClipReader
-        from mer_tasks.models import build_model
-        from mer_tasks.persistence import load_fitted
         from mer_tasks.settings import parse_params
 
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        params = parse_params(described["params"], DESCRIPTION.name)
-        settings = params.models[described["model"]]
-        unfitted = build_model(settings, tuple(described["shape"]), params.evaluation.seed, device)
-        network = folder / NETWORK
+        params, network = parse_params(described["params"], DESCRIPTION.name), folder / NETWORK
         reader = ClipReader(
             params, described["reads"], network if network.is_dir() else None, _torch_device(device, network)
         )
-        return cls(params.clips, params.features.sr, reader, load_fitted(unfitted, folder / MODEL))
+        classifier = load_linear(folder / MODEL) or _load_pipeline(folder, described, params, device)
+        return cls(params.clips, params.features.sr, reader, classifier)
 
     def probabilities(self, audio: Path) -> dict[str, float]:
         """The probability of each mood for a song, whole or already a clip, in any container.
@@ -113,6 +110,14 @@ def _imported_libraries() -> dict[str, str]:
         name for module, names in packages_distributions().items() if module in imported for name in names
     }
     return {name: version(name) for name in sorted(found - {"mer"})}
+
+
+def _load_pipeline(folder: Path, described: dict[str, Any], params: "Params", device: str) -> "Pipeline":
+    from mer_tasks.models import build_model
+    from mer_tasks.persistence import load_fitted
+
+    settings, shape = params.models[described["model"]], tuple(described["shape"])
+    return load_fitted(build_model(settings, shape, params.evaluation.seed, device), folder / MODEL)
 
 
 def _torch_device(device: str, network: Path) -> str:

@@ -196,7 +196,9 @@ class VersionProcess:
         if isinstance(error := answer.get("error"), str):
             raise SongError(error)
         found = answer.get("probabilities")
-        if not isinstance(found, dict) or not all(isinstance(p, float) for p in found.values()):
+        if not isinstance(found, dict) or not all(
+            isinstance(p, float) and 0 <= p <= 1 for p in found.values()
+        ):
             raise self._garbage(answer)
         return found
 

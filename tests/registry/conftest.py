@@ -1,7 +1,9 @@
 """A small project whose models are trained, made once a process through the public API, and versions of it."""
 
+import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.dataset import write_snapshot
+from mer_tasks.catalog.dataset import read_snapshot, write_snapshot
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.collect import collect_clips
@@ -52,8 +54,6 @@ class Project:
 
     def train(self) -> None:
         """Compute features, train all models and compare them."""
-        from mer_tasks.catalog.dataset import read_snapshot
-
         snapshot, machine = read_snapshot(self.workspace.snapshot), self.machine
         build_features(
             snapshot, self.params, self.workspace, machine.clip_store, machine.feature_store, n_workers=1
@@ -87,16 +87,16 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a project whose models are trained and not registered; tests copy it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("MER_", "MLFLOW_"))]:
-            patch.delenv(name)
-        project = Project(make_project(tmp_path_factory.mktemp("trained")))
-        catalog = Catalog.open(project.machine.catalog_url)
-        import_songs(catalog, project.workspace.root / "songs" / "tracks.csv", "songs")
-        collect_clips(catalog, ("songs",), project.machine.clip_store, project.params, n_workers=1)
-        project.snapshot()
-        project.train()
-    return project.workspace.root
+    return _made_once(tmp_path_factory, "trained", _train)
+
+
+@pytest.fixture(scope="session")
+def registered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a project with the versions 1 (bad) and 2 (good), the challenger; tests copy it.
+
+    A copy has a registry of its own, whose versions' files are those of this folder.
+    """
+    return _made_once(tmp_path_factory, "registered", lambda root: _register(trained, root))
 
 
 @pytest.fixture
@@ -105,12 +105,36 @@ def project(trained: Path, tmp_path: Path) -> Project:
     return Project(shutil.copytree(trained, tmp_path / "project"))
 
 
-@pytest.fixture(scope="session")
-def registered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a project with one version; tests that change it copy it."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("MER_", "MLFLOW_"))]:
-            patch.delenv(name)
-        project = Project(shutil.copytree(trained, tmp_path_factory.mktemp("registered") / "project"))
-        project.register("good")
-    return project.workspace.root
+@pytest.fixture
+def served(registered: Path, tmp_path: Path) -> Project:
+    """A project of the test's own with two versions."""
+    artifacts = shutil.ignore_patterns("artifacts")
+    return Project(shutil.copytree(registered, tmp_path / "project", ignore=artifacts))
+
+
+def _made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of pytest's processes makes and the others use."""
+    base = factory.getbasetemp()
+    base = base.parent if base.name.startswith("popen-") else base
+    folder = base / f"registry-{name}"
+    with (base / f"registry-{name}.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            for variable in [one for one in os.environ if one.startswith(("MER_", "MLFLOW_"))]:
+                patch.delenv(variable)
+            make(folder)
+    return folder
+
+
+def _train(root: Path) -> None:
+    project = Project(make_project(root))
+    catalog = Catalog.open(project.machine.catalog_url)
+    import_songs(catalog, root / "songs" / "tracks.csv", "songs")
+    collect_clips(catalog, ("songs",), project.machine.clip_store, project.params, n_workers=1)
+    project.snapshot()
+    project.train()
+
+
+def _register(trained: Path, root: Path) -> None:
+    project = Project(shutil.copytree(trained, root))
+    assert [project.register("bad"), project.register("good")] == ["1", "2"]
