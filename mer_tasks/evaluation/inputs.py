@@ -8,9 +8,13 @@ import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.domain import InputError
-from mer_tasks.features.dataset import load_features
+from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
+
+
+Rows = np.ndarray | StoredArrays
+"""Shape (n, …); what is too large for memory is read as its rows are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +24,7 @@ class Inputs:
     reads: str
     names: tuple[str, ...]
     songs: pd.DataFrame
-    X: np.ndarray
+    X: Rows
 
 
 def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) -> tuple[Snapshot, Inputs]:
