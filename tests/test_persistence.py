@@ -28,7 +28,7 @@ from mer_tasks.persistence import TRUSTED, load_fitted, save_fitted
 from tests.systems import SYSTEMS, built, four_clouds, settings_of, shape_of
 
 PLAIN_MEMBERS = {".json", ".npy"}
-NETWORK, TREES = "neuralnetclassifier.pt", "histgradientboostingclassifier.skops"
+NETWORK, TREES = "torchclassifier.pt", "histgradientboostingclassifier.skops"
 
 OF_TENSORS = {
     "collections OrderedDict",
@@ -327,7 +327,7 @@ def test_files_of_another_pipeline_are_refused(
 ) -> None:
     _, folder = stored(other)
     mine = [type(step).__name__ for step in BUILDS[name]()]
-    if mine == [type(step).__name__ for step in BUILDS[other]()] and mine[-1] != "NeuralNetClassifier":
+    if mine == [type(step).__name__ for step in BUILDS[other]()] and mine[-1] != "TorchClassifier":
         pytest.skip("the same pipeline by another name")
     refused(name, folder)
 

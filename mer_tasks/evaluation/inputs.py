@@ -13,6 +13,10 @@ from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
 
+Rows = np.ndarray | StoredArrays
+"""Shape (n, …); what is too large for memory is read as its rows are asked for."""
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """Rows of a representation: `X` of shape (n, …), a row for each of `songs` in order; `names` of its columns."""
@@ -20,7 +24,7 @@ class Inputs:
     reads: str
     names: tuple[str, ...]
     songs: pd.DataFrame
-    X: np.ndarray | StoredArrays
+    X: Rows
 
 
 def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) -> tuple[Snapshot, Inputs]:
