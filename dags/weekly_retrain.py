@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, machine, mer_json, model_names
+from dag_common import DEFAULT_ARGS, PROJECT, check_form, machine, mer_json, model_names
 
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
@@ -101,13 +101,16 @@ def weekly_retrain() -> None:
         The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
         repeated keeps the settings it began with. The result has the models that need no GPU.
         """
-        from mer_tasks.pipeline import create_workspace, prune_workspaces
+        from mer_tasks.pipeline import check_run, create_workspace, prune_workspaces
+        from mer_tasks.settings import load_params
         from mer_tasks.workspace import Workspace
 
+        check_form(FORM)
         form = get_current_context()["params"]
         workspace = create_workspace(
             Workspace(PROJECT), _workspace().root, _overrides(), form["models"], machine()
         )
+        check_run(load_params(workspace.params_file), machine())
         prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
         return _models_for("default")
 

@@ -18,10 +18,12 @@ import pytest
 
 from mer_tasks import pipeline
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.importing import import_songs
 from mer_tasks.domain import InputError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     CommandError,
+    check_run,
     create_workspace,
     prune_workspaces,
     reproduce,
@@ -223,6 +225,33 @@ def test_wrong_settings_are_named_and_leave_no_workspace(
         create_workspace(project, folder, overrides, models, machine)
     assert "\n" not in str(error.value)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"snapshot.as_of": "2999-01-01"}, "snapshot.as_of: 2999-01-01 lies in the future; write a day"),
+        ({"snapshot.collections": ["nowhere"]}, "collection nowhere: holds no songs; the catalog has mine"),
+        ({"snapshot.as_of": "2020-01-01"}, "collection mine: holds no songs; the catalog has none"),
+        (
+            {"representations.resnet18.weights": "absent.pth"},
+            "weights: absent.pth: no such file; give imagenet",
+        ),
+    ],
+)
+def test_what_the_stages_would_refuse_later_is_refused_at_once(
+    project: Workspace, machine: Machine, settings: dict[str, object], complaint: str
+) -> None:
+    songs = project.root / "songs.csv"
+    songs.write_text("track_id,title,artist,mood,url\none,One,Ann,sad,https://songs.example/1.mp3\n")
+    import_songs(Catalog.open(machine.catalog_url), songs, "mine")
+    overrides = {"snapshot.collections": ["mine"], "representations.resnet18.weights": "none"}
+    folder = machine.home / "runs" / "one"
+    workspace = create_workspace(project, folder, overrides | settings, None, machine)
+    with pytest.raises(InputError, match=complaint):
+        check_run(load_params(workspace.params_file), machine)
+    sound = create_workspace(project, machine.home / "runs" / "sound", overrides, None, machine)
+    check_run(load_params(sound.params_file), machine)
 
 
 def test_a_run_keeps_its_settings_whatever_becomes_of_the_project(

@@ -69,6 +69,16 @@ def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot
     return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
 
 
+def check_collections(catalog: Catalog, settings: Settings) -> None:
+    """See that there is something to take a snapshot of.
+
+    Raises:
+        InputError: a collection holds no song on the snapshot's day.
+    """
+    with catalog.reading() as connection:
+        songs_in(connection, settings.collections, _by(items, settings), only=())
+
+
 def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dict[str, _Song]:
     """What was known of each song of the collections on the snapshot's day, by id."""
     tracks = songs_in(connection, settings.collections, _by(items, settings))
