@@ -3,6 +3,7 @@
 import difflib
 import os
 import pkgutil
+import re
 from collections.abc import Mapping
 from datetime import date
 from importlib import import_module
@@ -359,12 +360,29 @@ def parse_params(values: object, where: str) -> Params:
     for section, package, key in PLUGINS:
         if isinstance(entries := values.get(section), Mapping):
             values[section] = {
-                name: _plugin_settings(package, str(name), entry, key, f"{where}: {section}.{name}")
+                _plugin_name(name, f"{where}: {section}"): _plugin_settings(
+                    package, name, entry, key, f"{where}: {section}.{name}"
+                )
                 for name, entry in entries.items()
             }
     params = checked(Params, values, where)
     _check_readings(params, where)
     return params
+
+
+PLUGIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+COMPARISON = "comparison"
+"""The name in `metrics/` under which all models stand side by side."""
+
+
+def _plugin_name(name: object, where: str) -> str:
+    """A name of an entry, which is also the name of its files."""
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name) or name == COMPARISON:
+        raise InputError(
+            f"{where}: {name!r} is no name; take letters, digits, _ and -, and not {COMPARISON!r}"
+        )
+    return name
 
 
 PLUGINS = (
@@ -387,9 +405,8 @@ def _plugin_settings(package: str, name: str, entry: object, key: str | None, wh
         module = values.setdefault(key, name)
     known = plugin_names(package)
     if module not in known:
-        raise InputError(
-            f"{where}: no {package.rpartition('.')[2]} {module!r}{_closest(str(module), {*known})}"
-        )
+        kind = key or "representation"
+        raise InputError(f"{where}: there is no {kind} {module!r}{_closest(str(module), {*known})}")
     settings: type[Section] = import_module(f"{package}.{module}").Settings
     return checked(settings, values, where, ".")
 
@@ -398,9 +415,9 @@ def _check_readings(params: Params, where: str) -> None:
     """Models must read what there is, and a tonnetz needs semitones."""
     for name, model in params.models.items():
         if model.reads not in params.representations:
-            known = ", ".join(params.representations)
+            closest = _closest(model.reads, {*params.representations})
             raise InputError(
-                f"{where}: models.{name}.reads: {model.reads!r} is not among representations ({known})"
+                f"{where}: models.{name}.reads: {model.reads!r} is not among representations{closest}"
             )
     for name, representation in params.representations.items():
         stacked = isinstance(representation, StackSettings) and "tonnetz" in representation.stack
@@ -420,7 +437,9 @@ def checked(model: type[Checked], values: object, where: str, joint: str = ": ")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}{joint}{_first_problem(error, model)}") from error
+        problem = _first_problem(error, model)
+        joint = ": " if problem.startswith(": ") else joint  # the values are no section, so no key is named
+        raise InputError(f"{where}{joint}{problem.removeprefix(': ')}") from error
 
 
 def load_machine(root: Path = Path()) -> Machine:
@@ -466,5 +485,7 @@ def _keys_beside(model: type[BaseModel], place: list[str]) -> set[str]:
 
 def _closest(name: str, known: set[str]) -> str:
     """A remedy for a misspelt name: the nearest known one, or all of them."""
+    if not known:
+        return "; take it out"
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
