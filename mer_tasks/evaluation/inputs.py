@@ -12,7 +12,6 @@ from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
-
 Rows = np.ndarray | StoredArrays
 """Shape (n, …); what is too large for memory is read as its rows are asked for."""
 
