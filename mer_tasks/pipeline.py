@@ -225,6 +225,8 @@ def _override(values: Any, key: str, value: Any) -> None:
 def _keep_models(values: Any, models: Sequence[str]) -> None:
     """Leave out the models that a run does not train."""
     known = list(values["models"])
+    if not models:
+        raise InputError(f"models: none is left; name one of {', '.join(known)}")
     if unknown := sorted(set(models) - set(known)):
         raise InputError(f"models: {', '.join(unknown)} not in params.yaml; known are {', '.join(known)}")
     for name in known:

@@ -192,7 +192,7 @@ def test_a_module_that_is_not_there_is_an_error(project: Project) -> None:
 
 
 def test_every_system_has_an_identity_of_its_own() -> None:
-    names = plugin_names("mer_tasks.models")
+    names = plugin_names("models")
     identities = {code_identity(f"mer_tasks.models.{name}") for name in names}
     assert len(identities) == len(names)
     assert all(len(identity) == 16 and int(identity, 16) >= 0 for identity in identities)

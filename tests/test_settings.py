@@ -181,8 +181,7 @@ def model(name: object, **keys: object) -> Callable[[Values], object]:
         ),
         (
             model("mine", system="forest"),
-            "models.mine: there is no system 'forest'; known are "
-            + ", ".join(plugin_names("mer_tasks.models")),
+            "models.mine: there is no system 'forest'; known are " + ", ".join(plugin_names("models")),
         ),
         (model("mine", system=["x"]), "models.mine: there is no system ['x']; known are "),
         (model("mine", system=None), "models.mine: there is no system None; known are "),
@@ -194,11 +193,15 @@ def model(name: object, **keys: object) -> Callable[[Values], object]:
         (model("mine", C=-1), "models.mine.C: Input should be greater than 0, not -1"),
         (
             model("mine", reads="sumary"),
-            "models.mine.reads: 'sumary' is not among representations; did you mean summary?",
+            "models.mine.reads: 'sumary': not among representations; write one of spotify, summary, resnet18",
+        ),
+        (
+            model("mine", reads="image"),
+            "models.mine.reads: 'image': logistic_regression cannot read it; write one of spotify, summary, ",
         ),
         (
             lambda values: values["representations"].pop("summary"),
-            "models.logistic_regression.reads: 'summary' is not among representations; known are image, resnet18, ",
+            "models.logistic_regression.reads: 'summary': not among representations; write one of spotify, ",
         ),
         (
             lambda values: values["representations"].update(summry={}),
@@ -300,5 +303,5 @@ def test_settings_do_not_change(section: str) -> None:
 def test_modules_are_found_by_listing_a_folder() -> None:
     folder = PARAMS.parent / "mer_tasks" / "models"
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert set(plugin_names("mer_tasks.models")) == files
+    assert set(plugin_names("models")) == files
     assert {"logistic_regression", "neural_network", "resnet18"} <= files

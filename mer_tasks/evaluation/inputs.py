@@ -45,7 +45,7 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
         raise InputError(
             f"{folder}: of another data set, it has song {min(strangers)}; run mer features again"
         )
-    if not all(np.isfinite(features.values[row]).all() for row in range(len(features.values))):
+    if isinstance(features.values, np.ndarray) and not np.isfinite(features.values).all():
         raise InputError(f"{folder}: holds missing values; run mer features again")
     songs = snapshot.songs.set_index("track_id", drop=False).loc[list(features.track_ids)]
     return snapshot, Inputs(reads, features.names, songs.reset_index(drop=True), features.values)

@@ -5,13 +5,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.code_identity import code_identity
 from mer_tasks.domain import InputError
 from mer_tasks.features.clip import IMAGE_S
@@ -40,6 +39,9 @@ from mer_tasks.progress import progress
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
+if TYPE_CHECKING:
+    from mer_tasks.catalog.dataset import Snapshot
+
 WORTH_A_PROCESS = 24
 """So many clips to compute pay for the seconds that one more process takes to start."""
 
@@ -63,7 +65,7 @@ class FeaturesReport:
 
 
 def build_features(
-    snapshot: Snapshot,
+    snapshot: "Snapshot",
     params: Params,
     workspace: Workspace,
     clip_store: Path,
@@ -97,7 +99,7 @@ def build_features(
 
 def _write(
     out: Path,
-    snapshot: Snapshot,
+    snapshot: "Snapshot",
     params: Params,
     clip_store: Path,
     store: FeatureStore,
@@ -128,7 +130,7 @@ def _write(
     return FeaturesReport(len(usable), n_computed, n_given, tuple(pairs))
 
 
-def _songs_with_clips(snapshot: Snapshot) -> pd.DataFrame:
+def _songs_with_clips(snapshot: "Snapshot") -> pd.DataFrame:
     songs = snapshot.songs[["track_id", "clip_sha256"]].dropna()
     return songs.sort_values("track_id", ignore_index=True)
 
@@ -202,7 +204,7 @@ def _meta(
     }
 
 
-def _write_given(out: Path, name: str, snapshot: Snapshot, params: Params) -> int:
+def _write_given(out: Path, name: str, snapshot: "Snapshot", params: Params) -> int:
     """Write a representation that comes with the songs; return how many songs have it."""
     module = cast(Given, module_of(name))
     rows, names = module.rows(snapshot.songs).sort_values("track_id"), module.names(params)

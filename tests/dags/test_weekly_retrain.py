@@ -34,12 +34,8 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         for task in dag.tasks
     }
     assert tasks == {
-        "open_workspace": (
-            ["collect_clips", "train", "train_on_gpu"],
-            "default",
-            "default_pool",
-            "2:00:00",
-        ),
+        "open_workspace": (["list_gpu_models", "train"], "default", "default_pool", "2:00:00"),
+        "list_gpu_models": (["collect_clips", "train_on_gpu"], "default", "default_pool", "2:00:00"),
         "collect_clips": (["snapshot"], "default", "downloads", "6:00:00"),
         "snapshot": (["validate"], "default", "default_pool", "2:00:00"),
         "validate": (["features"], "default", "default_pool", "2:00:00"),

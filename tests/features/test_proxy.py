@@ -1,20 +1,25 @@
-"""The local stand-ins follow what they are made of, and stay in their range."""
+"""The proxies follow what they are made of, and stay in their range."""
 
 import numpy as np
 import pytest
 from scipy.signal import butter, lfilter
 
-from mer_tasks.features.clip import describe
-from mer_tasks.features.local import CUES, local_features
+from mer_tasks.features.clip import ClipFrames
+from mer_tasks.features.proxy import CUES, proxy_features
+from mer_tasks.features.summary import song_summary
 from mer_tasks.settings import Params
 
 SR = 22050
 SHARES = tuple(CUES)
 
 
+def statistics(y: np.ndarray, params: Params) -> dict[str, float]:
+    return song_summary(ClipFrames(y.astype(np.float32), params.features).unpadded)
+
+
 def features(y: np.ndarray, params: Params) -> dict[str, float]:
-    summary = describe(y.astype(np.float32), params.features).summary
-    return {name: value for name, value in summary.items() if name.startswith("local_")}
+    summary = statistics(y, params)
+    return {name: value for name, value in summary.items() if name.startswith("proxy_")}
 
 
 def chords(triad: tuple[int, ...], pulse_hz: float, level: float, seconds: float = 12.0) -> np.ndarray:
@@ -45,7 +50,7 @@ def test_all_stay_between_0_and_1(params: Params) -> None:
     ]
     for y in signals:
         found = features(y, params)
-        assert set(found) == {*SHARES, "local_loudness", "local_tempo", "local_mode"}
+        assert set(found) == {*SHARES, "proxy_loudness", "proxy_tempo", "proxy_mode"}
         assert all(0 <= found[name] <= 1 for name in SHARES)
 
 
@@ -55,47 +60,47 @@ def test_silence_has_none_of_it(params: Params) -> None:
 
 
 def test_every_anchor_is_reached(params: Params) -> None:
-    row = describe(chords((0, 4, 7), 2, 0.1).astype(np.float32), params.features).summary
+    row = statistics(chords((0, 4, 7), 2, 0.1), params)
     for name, cues in CUES.items():
         known = [cue for cue in cues if cue.name in row]
-        full = local_features(row | {cue.name: cue.full for cue in known})[name]
-        none = local_features(row | {cue.name: cue.none for cue in known})[name]
+        full = proxy_features(row | {cue.name: cue.full for cue in known})[name]
+        none = proxy_features(row | {cue.name: cue.none for cue in known})[name]
         assert full - none > 0.9 * len(known) / len(cues), name
 
 
 def test_energy_rises_with_level_and_pulse(params: Params) -> None:
-    quiet, loud = (features(chords((0, 4, 7), 1, level), params)["local_energy"] for level in (0.01, 0.1))
-    fast = features(chords((0, 4, 7), 4, 0.1), params)["local_energy"]
+    quiet, loud = (features(chords((0, 4, 7), 1, level), params)["proxy_energy"] for level in (0.01, 0.1))
+    fast = features(chords((0, 4, 7), 4, 0.1), params)["proxy_energy"]
     assert quiet + 0.05 < loud < fast - 0.05
 
 
 def test_major_is_of_higher_valence(params: Params) -> None:
     major, minor = (features(chords(triad, 2, 0.1), params) for triad in ((0, 4, 7), (0, 3, 7)))
-    assert major["local_valence"] > minor["local_valence"] + 0.1
-    assert (major["local_mode"], minor["local_mode"]) == (1, 0)
+    assert major["proxy_valence"] > minor["proxy_valence"] + 0.1
+    assert (major["proxy_mode"], minor["proxy_mode"]) == (1, 0)
 
 
 def test_a_steady_pulse_is_danced_to(params: Params) -> None:
     held = features(chords((0, 4, 7), 0.1, 0.1), params)
     assert (
-        features(chords((0, 4, 7), 2, 0.1), params)["local_danceability"] > held["local_danceability"] + 0.1
+        features(chords((0, 4, 7), 2, 0.1), params)["proxy_danceability"] > held["proxy_danceability"] + 0.1
     )
 
 
 def test_syllables_are_more_like_speech_than_chords(params: Params) -> None:
     spoken, played = features(speech_like(), params), features(chords((0, 4, 7), 2, 0.1), params)
-    assert spoken["local_speechiness"] > played["local_speechiness"] + 0.2
+    assert spoken["proxy_speechiness"] > played["proxy_speechiness"] + 0.2
 
 
 def test_noise_is_not_acoustic(params: Params) -> None:
     noise = features(0.1 * np.random.default_rng(0).normal(size=6 * SR), params)
     assert (
-        features(chords((0, 4, 7), 1, 0.1), params)["local_acousticness"] > noise["local_acousticness"] + 0.2
+        features(chords((0, 4, 7), 1, 0.1), params)["proxy_acousticness"] > noise["proxy_acousticness"] + 0.2
     )
 
 
 def test_loudness_and_tempo_have_their_units(params: Params) -> None:
     here, softer = (features(chords((0, 4, 7), 2, level), params) for level in (0.1, 0.05))
-    assert here["local_loudness"] - softer["local_loudness"] == pytest.approx(6.02, abs=0.05)
-    octave = np.log2(here["local_tempo"] / 120)
+    assert here["proxy_loudness"] - softer["proxy_loudness"] == pytest.approx(6.02, abs=0.05)
+    octave = np.log2(here["proxy_tempo"] / 120)
     assert octave == pytest.approx(round(octave), abs=0.06)

@@ -1,11 +1,12 @@
-"""What the statistics of a clip tell, and what they must not depend on."""
+"""What the statistics of a clip follow, and what they must not depend on."""
 
 import warnings
 
 import numpy as np
 import pytest
 
-from mer_tasks.features.clip import describe, summary_names
+from mer_tasks.features.clip import ClipFrames
+from mer_tasks.features.summary import song_summary, summary_names
 from mer_tasks.settings import FeatureSettings, Params
 
 SR = 22050
@@ -14,8 +15,8 @@ FOLLOW_THE_LEVEL = (
     "rms_db_p",
     "mfcc_0_mean",
     "loudness_lufs",
-    "local_energy",
-    "local_loudness",
+    "proxy_energy",
+    "proxy_loudness",
 )
 """What a change of volume may move; and the mean level of each mel band."""
 
@@ -28,7 +29,7 @@ def settings(params: Params) -> FeatureSettings:
 def summary(y: np.ndarray, settings: FeatureSettings) -> dict[str, float]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Trying to estimate tuning")  # silence has no pitch
-        return describe(y.astype(np.float32), settings).summary
+        return song_summary(ClipFrames(y.astype(np.float32), settings).unpadded)
 
 
 def tones(*hz: float, seconds: float = 12.0) -> np.ndarray:

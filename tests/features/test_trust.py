@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mer_tasks.audio.decode import AudioError, decode, mono
-from mer_tasks.features.clip import describe
-from mer_tasks.features.frames import Frames, blocks_of
+from mer_tasks.features.clip import ClipFrames
+from mer_tasks.features.frames import Frames, block_of
+from mer_tasks.features.summary import song_summary
 from mer_tasks.settings import Block, FeatureSettings, Params, load_params
 
 REAL = os.environ.get("MER_REAL_DATA")
 SETTINGS = load_params(Path(__file__).parents[2] / "params.yaml").features
+STACK: tuple[Block, ...] = ("mfcc", "centroid", "cens", "mel")
 SCALE_FREE: tuple[Block, ...] = (
     "centroid",
     "cens",
@@ -29,6 +32,11 @@ SCALE_FREE: tuple[Block, ...] = (
 )
 
 
+def blocks(y: np.ndarray) -> dict[Block, np.ndarray]:
+    """The features that a factor leaves as they are."""
+    return {name: block_of(Frames(y, SETTINGS), name) for name in SCALE_FREE}
+
+
 def music(seconds: float = 2.0) -> np.ndarray:
     """Three notes that swell, in noise 20 dB below."""
     t = np.arange(round(seconds * SETTINGS.sr)) / SETTINGS.sr
@@ -37,7 +45,7 @@ def music(seconds: float = 2.0) -> np.ndarray:
     return (0.1 * notes * (1.2 + np.sin(9 * t)) + 0.02 * noise).astype(np.float32)
 
 
-def heard(content: bytes) -> np.ndarray | str:
+def samples(content: bytes) -> np.ndarray | str:
     """The samples of a file, or the reason why there are none."""
     try:
         return mono(decode(content), SETTINGS.sr)
@@ -57,16 +65,16 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
 
 
 def assert_numbers_or_a_reason(content: bytes, params: FeatureSettings) -> None:
-    y = heard(content)
+    y = samples(content)
     if isinstance(y, str):
         assert y.startswith("audio: ")
         assert "\n" not in y
         return
     assert y.ndim == 1
     assert np.isfinite(y).all()
-    features = describe(y[: 3 * SETTINGS.sr], params)
-    assert all(np.isfinite(rows).all() for rows in features.blocks.values())
-    assert np.isfinite(list(features.summary.values())).all()
+    clip = ClipFrames(y[: 3 * SETTINGS.sr], params)
+    assert all(np.isfinite(block_of(clip.padded, name)).all() for name in STACK)
+    assert np.isfinite(list(song_summary(clip.unpadded).values())).all()
 
 
 @pytest.fixture
@@ -98,7 +106,7 @@ def test_500_damaged_clips_give_numbers_or_a_reason(quick: FeatureSettings) -> N
 @given(gain=st.floats(0.01, 3))
 def test_gain_leaves_what_is_free_of_scale(gain: float) -> None:
     y = music()
-    here, louder = (blocks_of(Frames(x, SETTINGS), SCALE_FREE) for x in (y, np.float32(gain) * y))
+    here, louder = (blocks(x) for x in (y, np.float32(gain) * y))
     for name in SCALE_FREE:
         near = np.isclose(louder[name], here[name], rtol=1e-3, atol=1e-3 * np.abs(here[name]).max())
         assert near.mean() > 0.999, name
@@ -118,11 +126,8 @@ def test_gain_multiplies_power(gain: float) -> None:
     ids=["silence", "dc", "click", "one sample"],
 )
 def test_every_block_of_every_signal_is_a_number(y: np.ndarray) -> None:
-    every = SETTINGS.model_copy(
-        update={"stack": (*SETTINGS.stack, *SCALE_FREE[2:], "flatness", "rms", "tempogram")}
-    )
-    blocks = describe(y.astype(np.float32), every).blocks
-    assert [name for name, rows in blocks.items() if not np.isfinite(rows).all()] == []
+    frames = ClipFrames(y.astype(np.float32), SETTINGS).padded
+    assert [name for name in get_args(Block) if not np.isfinite(block_of(frames, name)).all()] == []
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -139,6 +144,6 @@ def test_rate_and_channels_of_a_file_hardly_matter(sr: int, channels: int, tmp_p
 
 @pytest.mark.parametrize("seconds", [0.2, 31, 600])
 def test_any_length_gives_an_image_of_30_s(seconds: float, quick: FeatureSettings) -> None:
-    features = describe(music(seconds), quick)
-    assert {rows.shape[1] for rows in features.blocks.values()} == {162}
-    assert np.isfinite(list(features.summary.values())).all()
+    clip = ClipFrames(music(seconds), quick)
+    assert {block_of(clip.padded, name).shape[1] for name in STACK} == {162}
+    assert np.isfinite(list(song_summary(clip.unpadded).values())).all()

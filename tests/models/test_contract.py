@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from mer_tasks.domain import MOODS
 from mer_tasks.models import System, build_model, queue_of, system_of
 from mer_tasks.persistence import load_fitted, save_fitted
-from mer_tasks.settings import Queue, SystemSettings, load_params, parse_params
+from mer_tasks.settings import Kept, Queue, SystemSettings, load_params, parse_params
 from tests.systems import ROOT, SYSTEMS, built, four_clouds, settings_of, shape_of
 
 HEAVY = (
@@ -50,6 +50,7 @@ def test_the_module_offers_what_a_system_does(name: str) -> None:
     system: System = system_of(settings_of(name))
     assert system.__name__ == f"mer_tasks.models.{name}"  # type: ignore[attr-defined]
     assert issubclass(system.Settings, SystemSettings)
+    assert system.READS and set(system.READS) <= set(get_args(Kept))
     assert system.QUEUE in get_args(Queue)
     assert list(signature(system.build).parameters) == ["settings", "shape", "seed", "device"]
     assert system.__doc__ and system.Settings.__doc__ and system.build.__doc__

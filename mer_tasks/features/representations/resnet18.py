@@ -88,7 +88,7 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     depends_on = {key: value for part in blocks for key, value in part.depends_on.items()} | {
         "image": shown.model_dump(mode="json"),
         "first_convolution": first,
-        "weights": weights.sha256,
+        "network": weights.sha256,
         "device": device.partition(":")[0],
     }
     modules = {module for part in blocks for module in part.modules} | {*image.CODE, NETWORK}

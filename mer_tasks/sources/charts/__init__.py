@@ -20,7 +20,7 @@ from mer_tasks.validation import collection_name
 class Reading:
     """A chart as it was read: its entries, or None where it is still the known version.
 
-    `version` is what the source says to tell a change by (an ETag, a hash), if it says anything.
+    `version` is what changes with the chart (an ETag, a hash), if the source gives anything such.
     """
 
     entries: Sequence[ChartEntry] | None
@@ -46,7 +46,7 @@ class ChartSource(Protocol):
         Positions rise from 1; a song stands in a chart once; what is no song is left out.
 
         Raises:
-            InputError: the chart cannot be read; the message says why and what to do.
+            InputError: the chart cannot be read; the message has the reason and the remedy.
         """
 
 
