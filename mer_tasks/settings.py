@@ -3,6 +3,7 @@
 import difflib
 import os
 import pkgutil
+import re
 from collections.abc import Mapping
 from datetime import date
 from importlib import import_module
@@ -367,12 +368,29 @@ def parse_params(values: object, where: str) -> Params:
     for section in PACKAGES:
         if isinstance(entries := values.get(section), Mapping):
             values[section] = {
-                name: _plugin_settings(section, str(name), entry, f"{where}: {section}.{name}")
+                _plugin_name(name, f"{where}: {section}"): _plugin_settings(
+                    section, name, entry, f"{where}: {section}.{name}"
+                )
                 for name, entry in entries.items()
             }
     params = checked(Params, values, where)
     _check_readings(params, where)
     return params
+
+
+PLUGIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+COMPARISON = "comparison"
+"""The name in `metrics/` under which all models stand side by side."""
+
+
+def _plugin_name(name: object, where: str) -> str:
+    """A name of an entry, which is also the name of its files."""
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name) or name == COMPARISON:
+        raise InputError(
+            f"{where}: {name!r} is no name; take letters, digits, _ and -, and not {COMPARISON!r}"
+        )
+    return name
 
 
 PACKAGES = {"representations": "mer_tasks.features.representations", "models": "mer_tasks.models"}
@@ -397,7 +415,7 @@ def _plugin_settings(section: str, name: str, entry: object, where: str) -> Sect
         module, what = values.setdefault("system", name), "system"
     known = plugin_names(section)
     if module not in known:
-        raise InputError(f"{where}: no {what} {module!r}{_closest(str(module), {*known})}")
+        raise InputError(f"{where}: there is no {what} {module!r}{_closest(str(module), {*known})}")
     settings: type[Section] = _module(section, module).Settings
     return checked(settings, values, where, ".")
 
@@ -431,7 +449,9 @@ def checked(model: type[Checked], values: object, where: str, joint: str = ": ")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}{joint}{_first_problem(error, model)}") from error
+        problem = _first_problem(error, model)
+        joint = ": " if problem.startswith(": ") else joint  # the values are no section, so no key is named
+        raise InputError(f"{where}{joint}{problem.removeprefix(': ')}") from error
 
 
 def load_machine(root: Path = Path()) -> Machine:
@@ -477,5 +497,7 @@ def _keys_beside(model: type[BaseModel], place: list[str]) -> set[str]:
 
 def _closest(name: str, known: set[str]) -> str:
     """A remedy for a misspelt name: the nearest known one, or all of them."""
+    if not known:
+        return "; take it out"
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"

@@ -11,7 +11,7 @@ from mer_tasks.settings import SystemSettings, TorchSettings, load_params, plugi
 
 ROOT = Path(__file__).parents[1]
 
-SYSTEMS = plugin_names("mer_tasks.models")
+SYSTEMS = plugin_names("models")
 
 SHAPES: dict[str, tuple[int, ...]] = {"image": (8, 24)}
 """Of one row of a representation, where it is not a table of `N_FEATURES` columns."""

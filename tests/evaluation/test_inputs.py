@@ -1,5 +1,6 @@
 """What a model is trained on: the rows of what it reads, beside the songs that they belong to."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.evaluation.workspaces import make_workspace, songs_of, summary_of, wr
 
 @pytest.fixture
 def named(params: Params) -> Params:
-    return with_models(params, on_summary="summary", on_spotify="spotify", on_image="image")
+    return with_models(params, on_summary="summary", on_spotify="spotify")
 
 
 @pytest.fixture
@@ -88,8 +89,9 @@ def test_features_of_another_data_set_are_refused(
 def test_features_that_are_not_there_or_damaged_are_one_line(
     workspace: Workspace, named: Params, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"image: .*run mer features"):
-        model_inputs(workspace, named, "on_image", tmp_path / "store")
+    shutil.rmtree(workspace.representation("spotify"))
+    with pytest.raises(InputError, match=r"spotify: .*run mer features"):
+        model_inputs(workspace, named, "on_spotify", tmp_path / "store")
     manifest = workspace.representation("summary") / MANIFEST
     table = pd.read_csv(manifest, dtype=str)
     table.loc[2, "clip_sha256"] = "0" * 64
