@@ -24,7 +24,7 @@ from watch import watch
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.build import build_features

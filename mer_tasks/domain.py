@@ -1,5 +1,6 @@
-"""The nouns of the road: frozen types without input or output."""
+"""The types that all modules share: frozen, without input or output."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,13 +37,15 @@ SPOTIFY_FEATURES: tuple[str, ...] = (
 )
 """Spotify's eleven audio features, as its Web API's `audio-features` object names them."""
 
+ANNOTATIONS = {"valence": "annotated_valence", "arousal": "annotated_arousal"}
+"""What people's annotations are called here: Spotify has a `valence` too."""
 
 SAMPLE_COLLECTION = "sample"
 """The collection of the project's own synthetic songs."""
 
 
 class LabelKind(StrEnum):
-    """Who says a song's mood; a person outranks a file, a file outranks charts."""
+    """The kinds of source of a song's mood; a person outranks a file, a file outranks charts."""
 
     PERSON = "person"
     FILE = "file"
@@ -54,8 +57,8 @@ class Track:
     """A song, and where its audio is: `path` a local file, `url` an address; both may be absent.
 
     `isrc` is the recording's international code (ISO 3901), `duration_s` its length in seconds,
-    `licence` the address or name of what it is published under. A song that `may_fetch` says no to
-    is listed, but its audio is never asked for.
+    `licence` the address or name of what it is published under. A song that is not
+    `may_fetch` is listed, but its audio is never requested.
     """
 
     track_id: str
@@ -80,7 +83,7 @@ class ChartEntry:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The seconds of a song that models hear, stored by the SHA-256 of its bytes.
+    """The seconds of a song that models are given, stored by the SHA-256 of its bytes.
 
     `start_s` and `duration_s` in seconds, `sr` in Hz, `loudness_lufs` integrated loudness
     after ITU-R BS.1770-4 in LUFS. `fingerprint` is Chromaprint's, 32-bit integers, little-endian.
@@ -109,8 +112,8 @@ class Failure(StrEnum):
 class ClipOutcome:
     """What came of one attempt to cut a track's clip: a clip, or the reason there is none.
 
-    A failure's server may have said how long to leave it alone (`retry_after_s`). `match` says which
-    of several candidates was taken and its score; `n_bytes` came over the network in `seconds`.
+    `retry_after_s` is how long a failure's server asked to be left alone, in seconds. `match` is which of
+    several candidates was taken, and its score; `n_bytes` came over the network in `seconds`.
     """
 
     track_id: str
@@ -126,3 +129,21 @@ class ClipOutcome:
 def normalised(name: str) -> str:
     """A name of an artist or a song as it is compared: Unicode's NFKC, caseless, single spaces."""
     return " ".join(normalize("NFKC", name).casefold().split())
+
+
+GUESTS = re.compile(
+    r"""[(\[]\s*(?:(?:feat|ft)\b\.?|featuring\s|with\s)[^()\[\]]*[)\]]  # (feat. Y), [with Y]
+    | (?<=\S)\s(?:(?:feat|ft)(?:\.\s?|\s)|featuring\s)(?=\S).*""",  # X feat. Y, to the end
+    re.VERBOSE,
+)
+
+
+def primary_artist(name: str) -> str:
+    """An artist's `normalised` name without guests: "X feat. Y", "X ft. Y" and "X [with Y]" are "x".
+
+    Bands stay whole ("Simon & Garfunkel"), as does a name of nothing but guests.
+    """
+    artist = normalised(name)
+    while (shorter := normalised(GUESTS.sub(" ", artist))) not in (artist, ""):
+        artist = shorter
+    return artist

@@ -26,7 +26,7 @@ def refresh_chart(catalog: Catalog, name: str, params: Params, machine: Machine)
 
 
 def fall_alert(report: ChartReport) -> Alert:
-    """What a person is told of a chart that suddenly has far fewer songs."""
+    """The alert about a chart that suddenly has far fewer songs."""
     return Alert(
         f"chart {report.chart} fell to {report.n_entries} songs",
         f"It usually has {report.usual:g}. What was there stays in the catalog; see whether the source has"

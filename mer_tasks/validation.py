@@ -1,4 +1,4 @@
-"""What every list of songs is held to, wherever it comes from: ids, paths, addresses, CSV."""
+"""The rules for every list of songs, wherever it comes from: ids, paths, addresses, CSV."""
 
 import csv
 import io
@@ -13,6 +13,7 @@ from mer_tasks.domain import InputError
 LONGEST_ID = 200
 """Characters of a track's id: as many as the catalog's column takes."""
 
+COLLECTION_NAME = re.compile(r"\w[\w.-]{0,99}")
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -21,7 +22,7 @@ class Record(NamedTuple):
 
     line: int
     fields: list[str]
-    complaint: str = ""
+    problem: str = ""
 
 
 def csv_records(text: str) -> Iterator[Record]:
@@ -53,6 +54,17 @@ def track_id(text: str) -> str:
     if len(found) > LONGEST_ID:
         raise InputError(f"track_id is longer than {LONGEST_ID} characters")
     return found
+
+
+def collection_name(text: str) -> str:
+    """The name of a collection of songs; a chart's name is one too.
+
+    Raises:
+        InputError: it is too long, or has something else in it than letters, digits, _, - and the dot.
+    """
+    if not COLLECTION_NAME.fullmatch(text):
+        raise InputError(f"{text!r}: a name has letters, digits, _, - and . only, up to 100")
+    return text
 
 
 def path_inside(text: str, folder: Path) -> str:

@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import select
 
 from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.decode import duration_of
+from mer_tasks.catalog.clips import clip_recipe, clips_of
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import clips
@@ -102,7 +104,7 @@ def test_each_song_gives_a_clip_or_a_reason(
     assert report.clips == 2
     assert {failure.track_id: failure.reason for failure in report.failures} == outcomes
     assert outcomes["short"] == "short.wav: is 0.3 s long; a clip needs 0.5 s"
-    assert outcomes["gone"] == f"{site}/gone.mp3: answers 404 File not found"
+    assert outcomes["gone"] == f"{site}/gone.mp3: responds with 404 File not found"
     assert outcomes["noise"].startswith("noise.mp3: ")
     assert list(scratch.iterdir()) == []
 
@@ -186,6 +188,24 @@ def test_what_was_stopped_goes_on_where_it_stood(
     assert recorded(catalog) == {
         name: cut_clip(song, tmp_path / "other", short.clips).sha256 for name, song in songs.items()
     }
+
+
+def test_two_settings_that_take_turns_cut_each_song_once_and_keep_to_their_own_clips(
+    url: str, tmp_path: Path, scratch: Path, short: Params, write_tone: WriteTone
+) -> None:
+    catalog, music, store = Catalog.open(url), tmp_path / "music", tmp_path / "clips"
+    write_tone(music / "a.wav")
+    write_tone(music / "b.wav", hz=300)
+    bring(catalog, music, a="a.wav", b="b.wav")
+    longer = short.model_copy(update={"clips": short.clips.model_copy(update={"duration_s": 1.5})})
+    collect = partial(collect_clips, catalog, ("x",), store, n_workers=1)
+    n_cut = [collect(params=params).clips for params in (short, longer, short, longer)]
+    assert n_cut == [2, 2, 0, 0]
+    own = clips_of(catalog, ["x"], clip_recipe(short.clips))
+    clip_path(store, own["a"]).unlink()
+    assert [collect(params=params).clips for params in (longer, short, longer)] == [0, 1, 0]
+    durations = {round(duration_of(clip_path(store, sha256)), 1) for sha256 in own.values()}
+    assert max(durations) < 1.2
 
 
 def test_what_was_mended_need_not_wait(

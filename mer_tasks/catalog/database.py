@@ -1,11 +1,13 @@
 """Opening the catalog, and its transactions: SQLite by default, PostgreSQL in service."""
 
+import fcntl
 import hashlib
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+from urllib.parse import quote
 
 import tenacity
 from alembic import command
@@ -27,10 +29,15 @@ DRIVERS = ("sqlite", "postgresql", "postgresql+psycopg2")
 WRITERS_TAKE_TURNS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(622725)"}
 ONE_MOMENT = {"sqlite": "BEGIN", "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"}
 
+NOTICE_A_LOST_MACHINE = """
+SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6
+"""
+"""After two minutes of silence PostgreSQL ends the session of a machine that was switched off."""
+
 PATIENCE_S = 120
 """How long a database may be away before the work that needs it fails."""
 
-AWAY = (
+UNAVAILABLE = (
     "Connection refused",
     "Connection reset",
     "No such file or directory",  # the server's socket
@@ -45,7 +52,7 @@ AWAY = (
     "too many clients",
     "remaining connection slots",
 )
-"""What libpq and PostgreSQL say when trying again later may help."""
+"""What is in the messages of libpq and PostgreSQL when trying again later may help."""
 
 CONNECTING = {
     # without an isolation level Python's sqlite3 leaves BEGIN to us, so that one transaction is one
@@ -70,7 +77,7 @@ def patiently(act: Callable[P, R]) -> Callable[P, R]:
 
 
 class Catalog:
-    """What was ever observed of songs: who said which mood, where the audio is, what became of the clip."""
+    """What was ever observed of songs: which mood each source gives, where the audio is, what became of the clip."""
 
     def __init__(self, engine: Engine) -> None:
         """Use an engine whose database is of this version; `open` is the way to get one."""
@@ -90,12 +97,12 @@ class Catalog:
             catalog = cls(_engine(address))
             catalog._migrate(name)
         except (SQLAlchemyError, OSError) as error:
-            told = f"{name}: {_first_words(error)}"
-            if address.get_backend_name() == "postgresql" and _is_away(error):
+            message = f"{name}: {_on_one_line(error)}"
+            if address.get_backend_name() == "postgresql" and _is_unavailable(error):
                 raise UnavailableError(
-                    f"{told}; start it or try again later, or check MER_DATABASE_URL"
+                    f"{message}; start it or try again later, or check MER_DATABASE_URL"
                 ) from error
-            raise InputError(f"{told}; check MER_DATABASE_URL or MER_HOME") from error
+            raise InputError(f"{message}; check MER_DATABASE_URL or MER_HOME") from error
         return catalog
 
     @contextmanager
@@ -117,6 +124,38 @@ class Catalog:
         """Wait, within a claiming transaction, until no other one counts, so that a limit holds for all of them."""
         if self._engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(622726)")
+
+    @contextmanager
+    def exclusively(self, name: str) -> Iterator[None]:
+        """Let one process at a time into the section called `name`, of all that share this catalog; others wait.
+
+        It needs no cleaning up: the section is free as soon as the process inside has ended, however it
+        ended. Entering it twice in one process waits for ever.
+
+        Raises:
+            OSError: the lock file beside an SQLite database cannot be written.
+        """
+        if self._engine.dialect.name == "sqlite":
+            database = Path(self._engine.url.database or "")
+            with database.with_name(f"{database.name}.{quote(name, safe='')}.lock").open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        else:
+            with closing(self._advisory_lock(name)):  # NullPool: the session ends here, and its lock with it
+                yield
+
+    @patiently
+    def _advisory_lock(self, name: str) -> Connection:
+        """A connection whose session holds the PostgreSQL lock of a name."""
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            connection.exec_driver_sql(NOTICE_A_LOST_MACHINE)
+            connection.execute(select(func.pg_advisory_lock(key)))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -177,11 +216,11 @@ def _engine(address: URL) -> Engine:
     return engine
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether PostgreSQL is what is missing; before there is a connection only libpq's words tell."""
-    return isinstance(error, OperationalError) and any(words in _first_words(error) for words in AWAY)
+def _is_unavailable(error: Exception) -> bool:
+    """Whether PostgreSQL is not there now; before there is a connection only libpq's message shows it."""
+    return isinstance(error, OperationalError) and any(part in _on_one_line(error) for part in UNAVAILABLE)
 
 
-def _first_words(error: Exception) -> str:
-    """A database's complaint in one line, without SQLAlchemy's additions."""
+def _on_one_line(error: Exception) -> str:
+    """A database's message in one line, without SQLAlchemy's additions."""
     return " ".join(str(getattr(error, "orig", None) or error).split())

@@ -1,15 +1,16 @@
-"""What the catalog knows now, or knew then: the newest of what each speaker said."""
+"""What the catalog knows now, or knew then: the newest observation of each source."""
 
 from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
 
-from mer_tasks.catalog.schema import items
+from mer_tasks.catalog.schema import clips, items
 from mer_tasks.domain import InputError, Track
 
-Statements = dict[tuple[str, str], list[Row[Any]]]
+Observations = dict[tuple[str, str], list[Row[Any]]]
 
 
 PART = 10_000
@@ -18,30 +19,30 @@ PART = 10_000
 
 def in_parts(ids: Iterable[str]) -> Iterator[list[str]]:
     """Ids in lists that fit into a query each."""
-    rest = iter(ids)
-    while part := list(islice(rest, PART)):
+    remaining = iter(ids)
+    while part := list(islice(remaining, PART)):
         yield part
 
 
 def newest(
     connection: Connection,
     table: Table,
-    speaker: str,
+    source: str,
     *where: ColumnElement[bool],
     only: Collection[str] | None = None,
-) -> Statements:
-    """What each speaker last said of each song, or of `only` some: the rows of that observation.
+) -> Observations:
+    """Each source's newest observation of each song, or of `only` some: its rows, by (track_id, source).
 
-    They are given by (track_id, speaker); `speaker` names the column that says who observed. An
-    observation has more than one row where, say, a file gives one song two moods.
+    `source` names the column of the source. An observation has more than one row where, for example, a
+    file gives one song two moods.
     """
-    said: Statements = {}
+    observations: Observations = {}
     for row in _rows(connection, select(table).where(*where).order_by(table.c.id), table, only):
-        rows = said.setdefault((row.track_id, getattr(row, speaker)), [])
+        rows = observations.setdefault((row.track_id, getattr(row, source)), [])
         if rows and rows[0].observed_at != row.observed_at:
             rows.clear()
         rows.append(row)
-    return said
+    return observations
 
 
 def _rows(
@@ -75,12 +76,27 @@ def songs_anywhere(connection: Connection, only: Collection[str]) -> dict[str, T
     return _as_songs(newest(connection, items, "collection", only=only))
 
 
+def is_cut_by(recipe: str, by: datetime | None = None) -> ColumnElement[bool]:
+    """That a row of `clips` is a clip cut by a recipe, as far as was known at `by`.
+
+    A clip whose recipe is unknown counts as cut by any, until a later one of the song has a known recipe.
+    """
+    later = clips.alias()
+    known_later = select(later.c.id).where(
+        later.c.track_id == clips.c.track_id, later.c.id > clips.c.id, later.c.recipe.is_not(None)
+    )
+    if by:
+        known_later = known_later.where(later.c.observed_at <= by)
+    is_any = clips.c.recipe.is_(None) & ~known_later.correlate(clips).exists()
+    return clips.c.sha256.is_not(None) & or_(clips.c.recipe == recipe, is_any)
+
+
 def collections_filled(connection: Connection) -> set[str]:
     """The collections that hold a song."""
     return set(connection.scalars(select(items.c.collection).distinct()))
 
 
-def _as_songs(found: Statements) -> dict[str, Track]:
+def _as_songs(found: Observations) -> dict[str, Track]:
     songs: dict[str, Track] = {}
     for row in sorted((rows[-1] for rows in found.values()), key=lambda row: row.id):
         place = row if row.path or row.url else songs.get(row.track_id, row)

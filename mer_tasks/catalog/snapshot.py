@@ -1,11 +1,9 @@
 """The data set as of a day: each song with one mood and what models need, and why others are left out."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,117 +12,100 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 
 from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.importing import said_by_file
-from mer_tasks.catalog.reading import newest, songs_in
+from mer_tasks.catalog.dataset import CLIP_COLUMNS, LEFT_OUT_COLUMNS, NUMBERS, SONG_COLUMNS, Snapshot
+from mer_tasks.catalog.importing import file_source
+from mer_tasks.catalog.reading import is_cut_by, newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
-from mer_tasks.catalog.song_file import ANNOTATIONS
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError, LabelKind, Track, normalised
-from mer_tasks.files import write_text
+from mer_tasks.domain import SPOTIFY_FEATURES, LabelKind, Track, normalised
 from mer_tasks.settings import SnapshotSettings as Settings
 
-CLIP_COLUMNS = {
-    "sha256": "str",
-    "start_s": "float64",
-    "duration_s": "float64",
-    "sr": "Int64",
-    "channels": "Int64",
-    "loudness_lufs": "float64",
-}
-NUMBERS = (*SPOTIFY_FEATURES, *ANNOTATIONS.values())
-SONG_COLUMNS = {
-    **dict.fromkeys(("track_id", "title", "artist", "mood"), "str"),
-    **{f"clip_{name}": dtype for name, dtype in CLIP_COLUMNS.items()},
-    **dict.fromkeys(NUMBERS, "float64"),
-}
-LEFT_OUT_COLUMNS = dict.fromkeys(("track_id", "title", "artist", "mood", "reason"), "str")
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A data set: `songs` with `SONG_COLUMNS`, `left_out` with `LEFT_OUT_COLUMNS`, both by `track_id`."""
-
-    songs: pd.DataFrame
-    left_out: pd.DataFrame
-
-    @property
-    def identity(self) -> str:
-        """The SHA-256 of the songs as CSV: the same identity is the same data."""
-        return hashlib.sha256(_csv(self.songs).encode()).hexdigest()
+SEPARATOR = "|"
+"""Between the names of a song's collections; no name has it in it."""
 
 
 @dataclass
 class _Song:
-    """What the catalog knows of a song: what each speaker last said of it, and its clip."""
+    """What the catalog knows of a song: each source's newest statement, and its clip.
+
+    It may be cut (`is_cut`) and yet have no clip of the recipe; `failure` is why the last attempt gave none.
+    """
 
     track: Track
+    collections: set[str] = field(default_factory=set)
     statements: list[Row[Any]] = field(default_factory=list)
     numbers: dict[str, float] = field(default_factory=dict)
     clip: Row[Any] | None = None
+    is_cut: bool = False
     failure: str | None = None
 
     def decisive(self) -> list[Row[Any]]:
-        """What is said by those who outrank the others."""
-        by_kind = ([said for said in self.statements if said.kind == kind] for kind in LabelKind)
+        """The statements of those sources that outrank the others."""
+        by_kind = ([one for one in self.statements if one.kind == kind] for kind in LabelKind)
         return next(filter(None, by_kind), [])
 
     def moods(self) -> set[str]:
-        """The moods it may have: one, unless speakers disagree; of charts those with most votes."""
-        said = self.decisive()
-        votes = Counter(statement.mood for statement in said)
-        fewest = max(votes.values()) if said and said[0].kind == LabelKind.CHART else 1
+        """The moods it may have: one, unless sources disagree; of charts those with most votes."""
+        statements = self.decisive()
+        votes = Counter(statement.mood for statement in statements)
+        fewest = max(votes.values()) if statements and statements[0].kind == LabelKind.CHART else 1
         return {mood for mood, count in votes.items() if count >= fewest}
 
 
-def take_snapshot(catalog: Catalog, settings: Settings) -> Snapshot:
-    """The data set that the catalog gives as of a day.
+def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot:
+    """The data set that the catalog gives as of a day, with clips of one recipe (`clip_recipe`).
 
-    A song's mood is what people say, else files, else charts; the newest statement of each counts.
+    A song's mood is what people give, else files, else charts; the newest statement of each counts.
     People and files must agree, charts vote, and a tie is no mood. A song with several ids counts
-    once. Files of other collections have no say.
+    once. Files of other collections do not count.
 
     Raises:
         InputError: a collection holds no song on that day.
     """
     with catalog.reading() as connection:
-        songs = _known_songs(connection, settings)
+        songs = _known_songs(connection, settings, recipe)
     reasons = _reasons(songs, settings.needs)
     taken = [_row(song) for track_id, song in songs.items() if track_id not in reasons]
     left_out = [_row(songs[track_id]) | {"reason": reasons[track_id]} for track_id in sorted(reasons)]
     return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
 
 
-def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
-    """Write `songs.csv` and `left_out.csv` into `folder`."""
-    write_text(folder / "left_out.csv", _csv(snapshot.left_out))
-    write_text(folder / "songs.csv", _csv(snapshot.songs))
-
-
-def read_snapshot(folder: Path) -> Snapshot:
-    """The snapshot that `write_snapshot` wrote into `folder`.
+def check_collections(catalog: Catalog, settings: Settings) -> None:
+    """See that there is something to take a snapshot of.
 
     Raises:
-        InputError: there is none, or it is not what `write_snapshot` wrote.
+        InputError: a collection holds no song on the snapshot's day.
     """
-    songs = _read_frame(folder / "songs.csv", SONG_COLUMNS)
-    return Snapshot(songs, _read_frame(folder / "left_out.csv", LEFT_OUT_COLUMNS))
+    with catalog.reading() as connection:
+        songs_in(connection, settings.collections, _by(items, settings), only=())
 
 
-def _known_songs(connection: Connection, settings: Settings) -> dict[str, _Song]:
+def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dict[str, _Song]:
     """What was known of each song of the collections on the snapshot's day, by id."""
     tracks = songs_in(connection, settings.collections, _by(items, settings))
     songs = {track_id: _Song(track) for track_id, track in tracks.items()}
-    for said in _said(connection, labels, settings):
-        if said.track_id in songs:
-            songs[said.track_id].statements.append(said)
-    for given in _said(connection, measurements, settings):
+    listed = select(items.c.track_id, items.c.collection).distinct().where(_by(items, settings))
+    for row in connection.execute(listed.where(items.c.collection.in_(settings.collections))):
+        songs[row.track_id].collections.add(row.collection)
+    for statement in _statements(connection, labels, settings):
+        if statement.track_id in songs:
+            songs[statement.track_id].statements.append(statement)
+    for given in _statements(connection, measurements, settings):
         if given.track_id in songs:
             songs[given.track_id].numbers |= given.numbers
-    attempts = select(clips).where(_of_collections(clips, settings), _by(clips, settings))
+    _add_attempts(connection, songs, settings, recipe)
+    return songs
+
+
+def _add_attempts(
+    connection: Connection, songs: Mapping[str, _Song], settings: Settings, recipe: str
+) -> None:
+    counts = is_cut_by(recipe, _end_of_day(settings)).label("counts")
+    attempts = select(clips, counts).where(_of_collections(clips, settings), _by(clips, settings))
     for attempt in connection.execute(attempts.order_by(clips.c.id)):
         if song := songs.get(attempt.track_id):
-            song.clip = attempt if attempt.sha256 else song.clip
-            song.failure = attempt.reason or song.failure
-    return songs
+            song.clip = attempt if attempt.counts else song.clip
+            song.is_cut = song.is_cut or attempt.sha256 is not None
+            song.failure = attempt.reason
 
 
 def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
@@ -133,20 +114,24 @@ def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
     return table.c.track_id.in_(listed)
 
 
-def _said(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
-    """The newest statement of everyone who has a say, in the order they were made."""
-    voices = [said_by_file(collection) for collection in settings.collections]
-    has_say = or_(~table.c.said_by.startswith(said_by_file("")), table.c.said_by.in_(voices))
+def _statements(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
+    """The newest statements of each source that counts, in the order they were made."""
+    files = [file_source(collection) for collection in settings.collections]
+    counts = or_(~table.c.source.startswith(file_source("")), table.c.source.in_(files))
     wanted = _of_collections(table, settings)
-    statements = newest(connection, table, "said_by", wanted, has_say, _by(table, settings))
+    statements = newest(connection, table, "source", wanted, counts, _by(table, settings))
     return sorted((row for rows in statements.values() for row in rows), key=lambda row: row.id)
 
 
 def _by(table: Table, settings: Settings) -> ColumnElement[bool]:
-    """That a row was observed by the end of the snapshot's day, in UTC."""
-    if settings.as_of == "latest":
-        return true()
-    return table.c.observed_at <= datetime.combine(settings.as_of, time.max, UTC)
+    """That a row was observed by the end of the snapshot's day."""
+    end = _end_of_day(settings)
+    return table.c.observed_at <= end if end else true()
+
+
+def _end_of_day(settings: Settings) -> datetime | None:
+    """The last moment of the snapshot's day, in UTC; None where it is the newest."""
+    return None if settings.as_of == "latest" else datetime.combine(settings.as_of, time.max, UTC)
 
 
 def _reasons(songs: Mapping[str, _Song], needs: Collection[str]) -> dict[str, str]:
@@ -184,21 +169,21 @@ def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
 
 
 def _disagreement(song: _Song, claims: Collection[tuple[str, str]]) -> str | None:
-    """Who says which mood of a song where there is no one mood: its speakers, or the ids it goes by."""
+    """Which moods a song has where there is no one mood, and by which sources, or under which ids."""
     moods = song.moods()
     if len(moods) > 1:
-        claims = {(said.mood, said.said_by) for said in song.decisive() if said.mood in moods}
+        claims = {(one.mood, one.source) for one in song.decisive() if one.mood in moods}
     n_moods = len({mood for mood, _ in claims})
     if n_moods < 2:
         return None
-    who = ", ".join(f"{mood} ({speaker})" for mood, speaker in sorted(claims))
-    return f"{('two', 'three', 'four')[n_moods - 2]} moods: {who}"
+    claimed = ", ".join(f"{mood} ({source})" for mood, source in sorted(claims))
+    return f"{('two', 'three', 'four')[n_moods - 2]} moods: {claimed}"
 
 
 def _lack(song: _Song, needs: Collection[str]) -> str | None:
     """What a song lacks."""
     if not song.statements:
-        return "no mood: nobody has said one"
+        return "no mood: no source gives one"
     if "clip" in needs and song.clip is None:
         return f"no clip: {_why_no_clip(song)}"
     missing = [name for name in SPOTIFY_FEATURES if name not in song.numbers]
@@ -212,6 +197,8 @@ def _why_no_clip(song: _Song) -> str:
         return f"its licence does not allow a download ({song.track.licence or 'none given'})"
     if song.failure:
         return song.failure
+    if song.is_cut:
+        return "not cut by these settings yet; run mer clips"
     is_somewhere = song.track.path or song.track.url
     return "not tried yet; run mer clips" if is_somewhere else "neither path nor url is known"
 
@@ -226,6 +213,7 @@ def _row(song: _Song) -> dict[str, Any]:
         "title": song.track.title,
         "artist": song.track.artist,
         "mood": moods.pop() if len(moods) == 1 else None,
+        "collections": SEPARATOR.join(sorted(song.collections)),
         **clip,
         **numbers,
     }
@@ -233,23 +221,3 @@ def _row(song: _Song) -> dict[str, Any]:
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame.from_records(list(rows), columns=list(columns)).astype(dict(columns))
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV; pandas writes the shortest decimals that give a float64 back exactly."""
-    return frame.to_csv(index=False, lineterminator="\n")
-
-
-def _read_frame(file: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; run mer snapshot")
-    try:
-        # a song may be called "null", so nothing but an empty field is missing
-        frame = pd.read_csv(
-            file, dtype=dict(columns), keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {' '.join(str(error).split())}; run mer snapshot again") from error
-    if list(frame.columns) != list(columns):
-        raise InputError(f"{file}: not a snapshot's columns; run mer snapshot again")
-    return frame

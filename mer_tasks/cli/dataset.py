@@ -36,7 +36,7 @@ def snapshot(
 
     Example:  [bold]mer snapshot --as-of 2026-11-22[/bold]
     """
-    from mer_tasks.audio.cut import clip_recipe
+    from mer_tasks.catalog.clips import clip_recipe
     from mer_tasks.catalog.dataset import write_snapshot
     from mer_tasks.catalog.snapshot import take_snapshot
 
@@ -65,11 +65,11 @@ def validate() -> None:
 
     workspace = project.workspace()
     report = check_snapshot(read_snapshot(workspace.snapshot), project.params())
-    write_report(report, workspace.quality)
+    page = write_report(report, workspace.quality)
     if not report.passed:
-        send_alert(quality_alert(report, workspace.quality / "report.html"), project.machine())
-        raise InputError(summary_line(report))
-    print(summary_line(report))
+        send_alert(quality_alert(report, page), project.machine())
+        raise InputError(summary_line(report, page))
+    print(summary_line(report, page))
 
 
 @app.command()
@@ -81,11 +81,18 @@ def features() -> None:
     Example:  [bold]mer features[/bold]
     """
     from mer_tasks.catalog.dataset import read_snapshot
+    from mer_tasks.device import features_device
     from mer_tasks.features.build import build_features
 
-    workspace = project.workspace()
+    workspace, machine = project.workspace(), project.machine()
     report = build_features(
-        read_snapshot(workspace.snapshot), project.params(), workspace.features, project.machine()
+        read_snapshot(workspace.snapshot),
+        project.params(),
+        workspace,
+        machine.clip_store,
+        machine.feature_store,
+        machine.n_workers,
+        features_device(machine.device),
     )
     print(f"{workspace.features}: {report.summary}")
 

@@ -40,7 +40,7 @@ from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mer_tasks.catalog.snapshot import Snapshot
+    from mer_tasks.catalog.dataset import Snapshot
 
 WORTH_A_PROCESS = 24
 """So many clips to compute pay for the seconds that one more process takes to start."""

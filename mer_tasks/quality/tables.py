@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS, normalised
 
 

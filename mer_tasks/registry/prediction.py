@@ -1,61 +1,71 @@
-"""From a registered model and a song to its mood."""
+"""From a registered version and a song to its mood."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
 
-import mlflow
-import pandas as pd
-from mlflow.exceptions import MlflowException
-
-from mer_tasks.domain import MOODS, InputError
-from mer_tasks.registry.connection import connect
+from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.registry.lookup import fetch_version, find_version
+from mer_tasks.registry.process import LostError, SongError, VersionError, VersionProcess, read_description
 from mer_tasks.settings import Machine
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A model's answer for one song."""
+class Prediction:
+    """The most probable mood of a song, and the probability of each."""
 
     mood: str
     probabilities: dict[str, float]
 
 
 class RegisteredModel:
-    """A model of the registry, loaded: takes a file's bytes, gives its mood."""
+    """A version of the registry, running in a process of its own until `close`; also a context manager."""
 
     def __init__(self, machine: Machine, uri: str) -> None:
-        """Load `uri`, such as `models:/mood@champion` or `models:/mood/3`.
+        """Start the version at `uri`, such as `models:/mood@champion` or `models:/mood/3`.
 
         Raises:
-            InputError: MLflow does not answer or has no such model.
+            InputError: there is no such version, or it cannot answer here as when it was registered.
+            UnavailableError: MLflow cannot be reached now, or the version's process died or hung.
         """
-        connect(machine)
+        self.version = find_version(machine, uri)
+        self.folder = fetch_version(machine, self.version)
+        self.description = read_description(self.folder)
         try:
-            self._model: Any = mlflow.pyfunc.load_model(uri)
-        except (
-            MlflowException,
-            OSError,
-            ValueError,
-            KeyError,
-        ) as error:  # a version of another age may not load
-            reason = str(error).splitlines()[0]
-            raise InputError(
-                f"{uri}: {reason}; run mer register and mer promote, or name another model"
-            ) from error
+            self._process = VersionProcess(self.folder, machine.device)
+        except VersionError as error:
+            raise InputError(f"{self.version}: {error}") from error
+        except LostError as error:
+            raise UnavailableError(f"{self.version}: {error}") from error
 
-    def hear(self, path: Path) -> Answer:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def predict(self, path: Path) -> Prediction:
         """The mood of one song.
 
         Raises:
             InputError: the file cannot be read, decoded, or is too short; the message names it.
+            UnavailableError: the version's process died or hung.
         """
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; give a song's file")
         try:
-            audio = path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}; give a song's file") from error
-        try:
-            row = self._model.predict(pd.DataFrame({"audio": [audio]})).iloc[0]
-        except InputError as error:
-            raise InputError(f"{path}: {str(error).removeprefix('audio: ')}") from error
-        return Answer(row["mood"], {mood: float(row[mood]) for mood in MOODS})
+            found = self._process.predict(path)
+        except SongError as error:
+            raise InputError(f"{path}: {str(error).removeprefix(f'{path.name}: ')}") from error
+        except VersionError as error:
+            raise InputError(f"{path}: {self.version} {error}") from error
+        except LostError as error:
+            raise UnavailableError(f"{path}: {self.version}: {error}") from error
+        return Prediction(max(found, key=found.__getitem__), found)
+
+    def close(self) -> None:
+        """End the version's process."""
+        self._process.close()

@@ -1,46 +1,32 @@
 """From out-of-fold predictions to a model version: what was trained goes to MLflow, the best into its registry."""
 
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from hashlib import sha256
 from pathlib import Path
 
-import mlflow
-from mlflow.models import ModelSignature
+from mlflow.entities import LoggedModelOutput
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, DataType, Schema
 
-import mer_tasks
-from mer_tasks import layout
-from mer_tasks.domain import MOODS, InputError
-from mer_tasks.evaluation.comparison import read_card, read_comparison, read_metrics
-from mer_tasks.registry.connection import connect
-from mer_tasks.registry.runs import TRAINING, log_training, training_identity
-from mer_tasks.settings import Machine, ModelName, Params
-
-CHALLENGER = "challenger"
-SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.binary, "audio")]),
-    outputs=Schema([ColSpec(DataType.string, "mood"), *(ColSpec(DataType.double, mood) for mood in MOODS)]),
-)
-NEEDED_TO_SERVE = (
-    "imageio-ffmpeg",
-    "joblib",
-    "librosa",
-    "mlflow",
-    "moviepy",
-    "numpy",
-    "pandas",
-    "pydantic-settings",
-    "pyloudnorm",
-    "pyyaml",
-    "scikit-learn",
-    "skorch",
-    "soundfile",
-    "soxr",
-    "torch",
-    "torchvision",
-    "tqdm",
-)
+from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.dataset import read_snapshot
+from mer_tasks.domain import InputError
+from mer_tasks.evaluation.comparison import read_comparison
+from mer_tasks.evaluation.result import ModelResult, read_result, result_identity
+from mer_tasks.features.representations import takes_audio
+from mer_tasks.registry.aliases import CHALLENGER
+from mer_tasks.registry.connection import connected, experiment_id
+from mer_tasks.registry.lookup import SEAL
+from mer_tasks.registry.packaging import save_for_mlflow, write_version
+from mer_tasks.registry.process import DESCRIPTION
+from mer_tasks.registry.runs import TRAINING, log_training
+from mer_tasks.settings import Machine, Params
+from mer_tasks.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -54,87 +40,107 @@ class ModelVersion:
     alias: str
 
 
-def register(params: Params, machine: Machine, model: ModelName | None = None) -> ModelVersion:
+def register(
+    workspace: Workspace, params: Params, machine: Machine, model: str | None = None
+) -> ModelVersion:
     """Log every trained model as a run and register one, as `mood@challenger`.
 
-    Registered is `model`, or the best of the comparison that takes audio, with the weights of its
-    best fold. The same training gives the same version, however often this runs.
+    Registered is `model`, or the best of the comparison that reads audio, with the fitted model of its best
+    fold. The same training gives the same version, however often this runs, at once as well.
 
     Raises:
-        InputError: nothing is trained, MLflow does not answer, or no model takes audio.
+        InputError: nothing is trained, no model reads audio, or the code has changed since the training.
+        UnavailableError: MLflow or the catalog cannot be reached now.
     """
-    comparison = read_comparison()
-    client = connect(machine, params.registration.experiment)
-    trained: list[ModelName] = [one["model"] for one in comparison["models"]]
+    trained = [one["model"] for one in read_comparison(workspace)["models"]]
     if model and model not in trained:
-        raise InputError(f"{model}: is not in {layout.COMPARISON}; known are {', '.join(trained)}")
-    runs = {name: log_training(client, name, params) for name in trained}
-    chosen = model or _best_that_takes_audio(trained)
-    identity = training_identity(chosen)
-    found = _version_of(client, params.registration.model_name, identity)
-    number = found or _new_version(client, chosen, runs[chosen], identity, params)
-    client.set_registered_model_alias(params.registration.model_name, CHALLENGER, number)
-    return ModelVersion(params.registration.model_name, number, chosen, runs[chosen], CHALLENGER)
+        raise InputError(f"{model}: is not in {workspace.comparison}; known are {', '.join(trained)}")
+    results = {name: read_result(workspace, name) for name in trained}
+    chosen = _that_reads_audio(results, [model] if model else trained)
+    name = params.registration.model_name
+    with Catalog.open(machine.catalog_url).exclusively("register"), connected(machine) as client:
+        experiment = experiment_id(client, params.registration.experiment, machine)
+        runs = {one: log_training(client, experiment, workspace, results[one]) for one in trained}
+        identity = result_identity(workspace, chosen)
+        number = _version_of(client, name, identity)
+        if number is None:
+            _add_version(client, experiment, runs[chosen], workspace, results[chosen], params, machine)
+            number = _version_of(client, name, identity)
+        assert number is not None  # the one just added, or that of a process that was first
+        client.set_registered_model_alias(name, CHALLENGER, number)
+    return ModelVersion(name, number, chosen, runs[chosen], CHALLENGER)
 
 
-def _best_that_takes_audio(ranked: list[ModelName]) -> ModelName:
-    for name in ranked:
-        if read_card(name)["features"] != "spotify":
+def _that_reads_audio(results: Mapping[str, ModelResult], wanted: list[str]) -> str:
+    for name in wanted:
+        if takes_audio(results[name].reads):
             return name
     raise InputError(
-        f"{', '.join(ranked)}: trained on Spotify's features, which no audio file gives, so there are runs in"
-        " MLflow but no version; set train.tabular: summary, or train resnet18"
+        f"{', '.join(wanted)}: reads what comes with the songs and no audio gives, so there are runs in MLflow but"
+        " no version; register a model that reads audio, such as summary"
     )
 
 
 def _version_of(client: MlflowClient, name: str, identity: str) -> str | None:
-    """The version that holds a training, if it was registered before."""
-    found = client.search_model_versions(f"name = '{name}' and tags.`{TRAINING}` = '{identity}'")
-    return str(found[0].version) if found else None
+    """The version that holds a training: of several, which processes without a shared catalog made, the lowest.
 
-
-def _new_version(client: MlflowClient, chosen: ModelName, run_id: str, identity: str, params: Params) -> str:
-    metrics = read_metrics(chosen)
-    package = Path(mer_tasks.__file__).parent
-    with mlflow.start_run(run_id=run_id):
-        logged = mlflow.pyfunc.log_model(
-            name="mood",
-            python_model=str(package / "registry" / "servable.py"),
-            artifacts=_files_of(chosen, metrics["best_fold"]),
-            code_paths=[str(package)],
-            signature=SIGNATURE,
-            pip_requirements=[f"{name}=={version(name)}" for name in NEEDED_TO_SERVE],
-        )
-    tags = {
-        TRAINING: identity,
-        "mer.model": chosen,
-        "mer.songs": metrics["songs"],
-        "mer.accuracy": f"{metrics['accuracy']:.4f}",
-        "mer.accuracy_low": f"{metrics['accuracy_low']:.4f}",
-    }
-    registered = mlflow.register_model(logged.model_uri, params.registration.model_name, tags=tags)
-    text = (
-        f"{chosen} on {metrics['features']} features, fold {metrics['best_fold']}: out-of-fold accuracy"
-        f" {metrics['accuracy']:.3f} ({metrics['accuracy_low']:.3f} to {metrics['accuracy_high']:.3f})"
-        f" on {metrics['n']} {metrics['songs']}."
-    )
-    client.update_model_version(params.registration.model_name, str(registered.version), text)
-    return str(registered.version)
-
-
-def _files_of(name: str, best_fold: int) -> dict[str, str]:
-    """The files in `models/<name>` that make up the model of its best fold.
-
-    Raises:
-        InputError: the model was trained on features that no audio file gives.
+    The others are deleted, so that it is the only one whoever comes last.
     """
-    if read_card(name)["features"] == "spotify":
-        raise InputError(
-            f"{name}: was trained on Spotify's features, which no audio file gives, so it cannot be served;"
-            " set train.tabular: summary, or train resnet18"
+    found = client.search_model_versions(f"name = '{name}' and tags.`{TRAINING}` = '{identity}'")
+    numbers = sorted(int(one.version) for one in found)
+    for number in numbers[1:]:
+        with suppress(MlflowException):  # another process was quicker
+            client.delete_model_version(name, str(number))
+    return str(numbers[0]) if numbers else None
+
+
+def _add_version(
+    client: MlflowClient,
+    experiment: str,
+    run_id: str,
+    workspace: Workspace,
+    result: ModelResult,
+    params: Params,
+    machine: Machine,
+) -> None:
+    name = params.registration.model_name
+    with tempfile.TemporaryDirectory(prefix="mer-version-") as temporary:
+        folder, saved = Path(temporary, "version"), Path(temporary, "saved")
+        write_version(folder, workspace, result, read_snapshot(workspace.snapshot), params, machine)
+        model = client.create_logged_model(
+            experiment, name=result.model, source_run_id=run_id, model_type="pyfunc"
         )
-    folder = layout.MODELS / name
-    files = {"card": str(folder / "model.json"), "classifier": str(folder / f"fold-{best_fold}.joblib")}
-    if (folder / "backbone.pt").is_file():
-        files["backbone"] = str(folder / "backbone.pt")
-    return files
+        save_for_mlflow(folder, saved, Model(run_id=run_id, model_id=model.model_id))
+        client.log_model_artifacts(model.model_id, str(saved))
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        seal = sha256((folder / DESCRIPTION).read_bytes()).hexdigest()
+    with suppress(MlflowException):  # it is there already; if it cannot be, the next call fails
+        client.create_registered_model(name)
+    client.create_model_version(
+        name,
+        source=f"models:/{model.model_id}",
+        run_id=run_id,
+        tags=_tags(result) | {SEAL: seal, TRAINING: result_identity(workspace, result.model)},
+        description=_text(result),
+        model_id=model.model_id,
+    )
+
+
+def _tags(result: ModelResult) -> dict[str, str]:
+    return {
+        "mer.model": result.model,
+        "mer.reads": result.reads,
+        "mer.songs": result.songs,
+        "mer.collections": json.dumps(result.collections),
+        "mer.accuracy": f"{result.scores.accuracy:.4f}",
+        "mer.accuracy_low": f"{result.scores.accuracy_low:.4f}",
+    }
+
+
+def _text(result: ModelResult) -> str:
+    scores = result.scores
+    return (
+        f"{result.model} on {result.reads}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
+        f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {result.songs}."
+    )

@@ -1,107 +1,168 @@
-"""One MLflow run a trained model, its folds nested: parameters, scores, curves, pictures and the data's identity."""
+"""One MLflow run a trained model, its folds nested: settings, scores, curves, pictures and the data's identity."""
 
-import hashlib
 import json
+import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import mlflow
-from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Metric, Param
+import psutil
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
-from mer_tasks import layout
-from mer_tasks.catalog.snapshot import read_snapshot
-from mer_tasks.evaluation.comparison import read_card, read_metrics
+from mer_tasks.evaluation.result import ModelResult, result_identity
 from mer_tasks.files import sha256_of
-from mer_tasks.settings import ModelName, Params
+from mer_tasks.networks.curve import Curve
+from mer_tasks.workspace import Workspace
 
 TRAINING = "mer.training"
 """The tag with a training's identity: a hash of what it left behind, so that nothing is logged twice."""
 
+LOGGED_BY = "mer.logged_by"
+"""The tag of a run with the host, process and start of who logs it."""
 
-def log_training(client: MlflowClient, name: ModelName, params: Params) -> str:
-    """Log what `mer train` left in the current folder; return the run's id.
+PARENT = "mlflow.parentRunId"
 
-    The same training gives the same run: a finished one is found again, a half-logged one is replaced.
+FORGOTTEN_S = 24 * 3600.0
+"""A run that another host has been logging for longer was abandoned."""
+
+BATCH = 900
+"""MLflow takes a thousand metrics at once."""
+
+
+def log_training(client: MlflowClient, experiment: str, workspace: Workspace, result: ModelResult) -> str:
+    """Log a training as a run of the experiment with this id; return the run's id.
+
+    The same training gives the same run: a finished one is found again, one that was abandoned half-way is
+    replaced. Of two processes that log it at once, the first's is kept.
     """
-    identity = training_identity(name)
-    experiment = client.get_experiment_by_name(params.registration.experiment)
-    assert experiment is not None  # connect() chose it
-    for run in client.search_runs([experiment.experiment_id], f"tags.`{TRAINING}` = '{identity}'"):
-        if run.info.status == "FINISHED":
-            return run.info.run_id
-        client.delete_run(run.info.run_id)
-    metrics = read_metrics(name)
-    curves = json.loads((layout.MODELS / name / "curves.json").read_text(encoding="utf-8"))
-    with mlflow.start_run(run_name=name, tags=_tags(name, identity, metrics)) as run:
-        _log_run(client, run.info.run_id, _parameters(name), _scores(metrics), _mean_curve(curves))
-        _log_data(params, metrics)
-        _log_files(name)
-        for number, accuracy in enumerate(metrics["folds"]):
-            with mlflow.start_run(run_name=f"{name} fold {number}", nested=True) as fold:
-                curve = curves[number] if curves else []
-                _log_run(client, fold.info.run_id, {"fold": number}, {"accuracy": accuracy}, curve)
-    return run.info.run_id
+    identity = result_identity(workspace, result.model)
+    if finished := _finished(client, experiment, identity):
+        return finished
+    for run in _runs_of(client, experiment, identity):
+        if _is_abandoned(run):
+            delete_run(client, experiment, run.info.run_id)
+    run_id = _log(client, experiment, workspace, result, identity)
+    first = _finished(client, experiment, identity) or run_id
+    if first != run_id:
+        delete_run(client, experiment, run_id)
+    return first
 
 
-def training_identity(name: ModelName) -> str:
-    """A hash of a training's settings, data and answers."""
-    files = (
-        layout.MODELS / name / "model.json",
-        layout.METRICS / f"{name}.json",
-        layout.PREDICTIONS / f"{name}.csv",
-    )
-    return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()
+def delete_run(client: MlflowClient, experiment: str, run_id: str) -> None:
+    """Delete a run and the runs of its folds."""
+    for fold in client.search_runs([experiment], f"tags.`{PARENT}` = '{run_id}'"):
+        client.delete_run(fold.info.run_id)
+    client.delete_run(run_id)
 
 
-def _tags(name: str, identity: str, metrics: Mapping[str, Any]) -> dict[str, str]:
+def _log(
+    client: MlflowClient, experiment: str, workspace: Workspace, result: ModelResult, identity: str
+) -> str:
+    tags = _tags(result, workspace) | {TRAINING: identity, LOGGED_BY: _this_process()}
+    run_id = str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
+    try:
+        _log_values(client, run_id, _parameters(result), _scores(result), _mean_curve(result.curves))
+        client.log_inputs(run_id, [_data(result, workspace)])
+        _log_files(client, run_id, workspace, result)
+        for fold, accuracy in enumerate(result.fold_accuracies):
+            curve = result.curves[fold] if result.curves else []
+            _log_fold(client, experiment, run_id, f"{result.model} fold {fold}", fold, accuracy, curve)
+    except BaseException:
+        with suppress(Exception):  # what went wrong first is what the caller has to know
+            client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _log_fold(
+    client: MlflowClient, experiment: str, parent: str, name: str, fold: int, accuracy: float, curve: Curve
+) -> None:
+    run_id = client.create_run(experiment, tags={PARENT: parent}, run_name=name).info.run_id
+    _log_values(client, run_id, {"fold": fold}, {"accuracy": accuracy}, curve)
+    client.set_terminated(run_id)
+
+
+def _runs_of(client: MlflowClient, experiment: str, identity: str) -> Iterable[Run]:
+    return client.search_runs([experiment], f"tags.`{TRAINING}` = '{identity}'")
+
+
+def _finished(client: MlflowClient, experiment: str, identity: str) -> str | None:
+    """The run that counts: of several finished ones the earliest, in which all processes agree."""
+    finished = [run for run in _runs_of(client, experiment, identity) if run.info.status == "FINISHED"]
+    first = min(finished, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    return str(first.info.run_id) if first else None
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()} {psutil.Process().pid} {psutil.Process().create_time()}"
+
+
+def _is_abandoned(run: Run) -> bool:
+    """Whether nobody logs an unfinished run any more; another host's process cannot be looked at."""
+    if run.info.status == "FINISHED":
+        return False
+    if run.info.status in ("FAILED", "KILLED"):
+        return True
+    host, _, process = str(run.data.tags.get(LOGGED_BY, "")).partition(" ")
+    if host != socket.gethostname():
+        return bool(time.time() - run.info.start_time / 1000 > FORGOTTEN_S)
+    pid, started = process.split()
+    try:
+        return psutil.Process(int(pid)).create_time() != float(started)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
     tags = {
-        TRAINING: identity,
-        "mer.model": name,
-        "mer.songs": metrics["songs"],
-        "mer.data": metrics["data"],
-        "mer.features": metrics["features"],
-        "mer.protocol": metrics["protocol"],
+        "mer.model": result.model,
+        "mer.system": result.system,
+        "mer.songs": result.songs,
+        "mer.data": result.data,
+        "mer.reads": result.reads,
+        "mer.protocol": result.protocol,
     }
-    if Path("dvc.lock").is_file():
-        tags["mer.dvc_lock"] = sha256_of(Path("dvc.lock"))
-    if commit := _git_commit():
+    if workspace.lock_file.is_file():
+        tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
+    if commit := _git_commit(workspace.root):
         tags["mer.commit"] = commit
     return tags
 
 
-def _git_commit() -> str | None:
+def _git_commit(folder: Path) -> str | None:
     """The commit of the code, where the project is a git checkout."""
     try:
-        done = subprocess.run(["git", "rev-parse", "HEAD"], check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, check=False, capture_output=True, text=True
+        )
     except FileNotFoundError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _parameters(name: ModelName) -> dict[str, Any]:
-    """What the model was trained with, which params.yaml may no longer say."""
-    trained = read_card(name)["params"]
-    sections = ("snapshot", "clips", "features", "evaluation", "train", name)
-    return {f"{section}.{key}": value for section in sections for key, value in trained[section].items()}
+def _parameters(result: ModelResult) -> dict[str, str]:
+    """What the model was trained with, which params.yaml may no longer have, nested names joined by a dot."""
+    return {name: str(value) for name, value in _flat(result.params).items()}
 
 
-def _scores(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers in a metrics file, nested names joined by a dot."""
-    scores: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            scores |= _scores(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float):
-            scores[prefix + name] = value
-    return scores
+def _scores(result: ModelResult) -> dict[str, float]:
+    nested = result.scores.as_json() | ({"holdout": result.holdout.as_json()} if result.holdout else {})
+    return {name: float(value) for name, value in _flat(nested).items()}
 
 
-def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _mean_curve(curves: Sequence[Curve]) -> Curve:
     """The folds' curves averaged epoch by epoch."""
     return [
         {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
@@ -109,12 +170,12 @@ def _mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[st
     ]
 
 
-def _log_run(
+def _log_values(
     client: MlflowClient,
     run_id: str,
     parameters: Mapping[str, Any],
     scores: Mapping[str, float],
-    curve: Sequence[Mapping[str, float]],
+    curve: Curve,
 ) -> None:
     now = int(time.time() * 1000)
     values = [Metric(name, value, now, 0) for name, value in scores.items()]
@@ -122,30 +183,31 @@ def _log_run(
         step = int(row["epoch"])
         values += [Metric(name, value, now, step) for name, value in row.items() if name != "epoch"]
     texts = [Param(name, str(value)) for name, value in parameters.items()]
-    client.log_batch(run_id, metrics=values[:900], params=texts)
-    for start in range(900, len(values), 1000):  # a batch holds a thousand
-        client.log_batch(run_id, metrics=values[start : start + 1000])
+    for start in range(0, len(texts), 100):  # a batch holds a hundred
+        client.log_batch(run_id, params=texts[start : start + 100])
+    for start in range(0, len(values), BATCH):
+        client.log_batch(run_id, metrics=values[start : start + BATCH])
 
 
-def _log_data(params: Params, metrics: Mapping[str, Any]) -> None:
-    songs = read_snapshot(layout.SNAPSHOT).songs
-    name = "-".join(params.snapshot.collections)
-    dataset = from_pandas(
-        songs,
-        source=str(layout.SNAPSHOT / "songs.csv"),
-        name=name,
-        targets="mood",
-        digest=metrics["data"][:32],
-    )
-    mlflow.log_input(dataset, context="training")
+def _data(result: ModelResult, workspace: Workspace) -> DatasetInput:
+    """The data set as MLflow shows it: its name, its identity, where it was, how many songs were in the folds."""
+    source = json.dumps({"uri": str(workspace.snapshot / "songs.csv")})
+    profile = json.dumps({"songs": result.scores.n})
+    name = "-".join(result.collections)
+    dataset = Dataset(name, result.data[:32], "local", source, profile=profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
-def _log_files(name: str) -> None:
-    mlflow.log_artifacts(str(layout.PLOTS / name), "plots")
+def _log_files(client: MlflowClient, run_id: str, workspace: Workspace, result: ModelResult) -> None:
+    if workspace.plots(result.model).is_dir():
+        client.log_artifacts(run_id, str(workspace.plots(result.model)), "plots")
     for file in (
-        layout.METRICS / f"{name}.json",
-        layout.PREDICTIONS / f"{name}.csv",
-        layout.SNAPSHOT / "left_out.csv",
-        *(path for path in (Path("params.yaml"), Path("dvc.yaml"), Path("dvc.lock")) if path.is_file()),
+        workspace.metrics(result.model),
+        workspace.predictions(result.model),
+        workspace.snapshot / "left_out.csv",
+        workspace.params_file,
+        workspace.pipeline_file,
+        workspace.lock_file,
     ):
-        mlflow.log_artifact(str(file), "training")
+        if file.is_file():
+            client.log_artifact(run_id, str(file), "training")

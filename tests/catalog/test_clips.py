@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from mer_tasks.catalog.clips import clips_of, record_clip
+from mer_tasks.catalog.clips import clip_recipe, clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import clips
 from mer_tasks.domain import Clip, ClipOutcome, Failure
+from mer_tasks.settings import Params
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLIP = Clip("ab" * 32, start_s=12.5, duration_s=30.0, sr=44100, channels=2, loudness_lufs=-14.2)
@@ -49,4 +50,21 @@ def test_the_newest_clip_of_each_song_is_given(catalog: Catalog, tmp_path: Path)
     for track_id, sha256 in (("a", "1" * 64), ("a", "2" * 64), ("c", "3" * 64)):
         record_clip(catalog, ClipOutcome(track_id, replace(CLIP, sha256=sha256)), now=NOON)
     record_clip(catalog, ClipOutcome("a", None, "gone", Failure.GONE), now=NOON)
-    assert clips_of(catalog, ["x"]) == {"a": "2" * 64}
+    assert clips_of(catalog, ["x"], "r") == {"a": "2" * 64}
+
+
+def test_a_clip_counts_for_its_own_recipe_and_an_unknown_one_until_a_later_is_known(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    found = []
+    for number, recipe in enumerate((None, "r", "s", "r"), 1):
+        record_clip(catalog, ClipOutcome("a", replace(CLIP, sha256=str(number) * 64)), recipe, NOON)
+        found.append([clips_of(catalog, ["x"], wanted).get("a", "-")[0] for wanted in "rst"])
+    assert found == [["1", "1", "1"], ["2", "-", "-"], ["2", "3", "-"], ["4", "3", "-"]]
+
+
+def test_a_recipe_is_the_settings_that_a_clip_is_cut_by(params: Params) -> None:
+    longer = params.clips.model_copy(update={"duration_s": 45.0})
+    assert clip_recipe(params.clips) == clip_recipe(params.clips.model_copy())
+    assert clip_recipe(params.clips) != clip_recipe(longer)

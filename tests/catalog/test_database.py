@@ -1,7 +1,9 @@
 """Opening the catalog, its versions and its transactions, in both engines."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,12 +12,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import NullPool, create_engine, insert, select, text
+from sqlalchemy import Connection, NullPool, create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
+from mer_tasks.catalog.clips import clips_of
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
-from mer_tasks.catalog.queue import Terms, claim_songs, tidy_queue
-from mer_tasks.catalog.schema import metadata, tracks
+from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, release_songs, tidy_queue
+from mer_tasks.catalog.schema import clips, labels, metadata, queue, tracks
 from mer_tasks.domain import InputError, UnavailableError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -31,13 +34,19 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(catalog: Catalog) 
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
-    engine = create_engine(catalog_url, poolclass=NullPool)
+@contextmanager
+def at_version(catalog_url: str, version: str) -> Iterator[Connection]:
+    """The database of a catalog of an older version."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    with create_engine(catalog_url, poolclass=NullPool).begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, version)
+        yield connection
+
+
+def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
+    with at_version(catalog_url, "0001") as connection:
         for song, placed, cut in (("cut", 1, 2), ("moved", 3, 2), ("uncut", 1, None)):
             at = {"song": song, "placed": NOON.replace(hour=placed), "cut": cut and NOON.replace(hour=cut)}
             connection.execute(text("INSERT INTO tracks VALUES (:song, :placed)"), at)
@@ -46,12 +55,67 @@ def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
             if cut:
                 clip = "INSERT INTO clips (track_id, sha256, observed_at)"
                 connection.execute(text(f"{clip} VALUES (:song, 'ab', :cut)"), at)
-    terms, now = Terms(("x",), "r"), datetime.now(UTC)
+    policy, now = ClaimPolicy(("x",), "r"), datetime.now(UTC)
     catalog = Catalog.open(catalog_url)
-    due = [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
-    tidy_queue(catalog, terms, (), now)
-    due += [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
-    assert due == ["uncut", "moved", "cut"]
+    due = [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
+    tidy_queue(catalog, policy, (), now)
+    due += [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
+    assert due == ["uncut", "moved"]
+
+
+def test_the_clips_of_an_old_catalog_get_the_recipe_of_the_last_attempt_where_that_gave_them(
+    catalog_url: str,
+) -> None:
+    attempts = {
+        "again": ["1", "2"],  # cut by another recipe first
+        "failed": ["3", None],  # the newest clip is older than the last attempt
+        "unknown": ["4"],
+        "moved": ["5"],
+    }
+    recipes = {"again": "r", "failed": "r with audio", "unknown": "unknown", "moved": "r"}
+    with at_version(catalog_url, "0002") as connection:
+        for song, tries in attempts.items():
+            values = {
+                "song": song,
+                "at": NOON,
+                "recipe": recipes[song],
+                "due": NOON if song == "moved" else None,
+            }
+            connection.execute(text("INSERT INTO tracks VALUES (:song, :at)"), values)
+            item = "INSERT INTO items (track_id, collection, title, artist, url, observed_at)"
+            connection.execute(text(f"{item} VALUES (:song, 'x', :song, 'A', 'http://h', :at)"), values)
+            queued = "INSERT INTO queue (track_id, due_at, searched, n_failures, recipe)"
+            connection.execute(text(f"{queued} VALUES (:song, :due, false, 0, :recipe)"), values)
+            for sha256 in tries:
+                clip = "INSERT INTO clips (track_id, sha256, reason, observed_at)"
+                clip += " VALUES (:song, :sha256, :reason, :at)"
+                reason = None if sha256 else "gone"
+                connection.execute(text(clip), values | {"sha256": sha256, "reason": reason})
+    catalog = Catalog.open(catalog_url)
+    with catalog.reading() as connection:
+        found = {row.sha256: row.recipe for row in connection.execute(select(clips)) if row.sha256}
+    assert found == {"1": None, "2": "r", "3": None, "4": None, "5": "r"}
+    assert clips_of(catalog, ["x"], "r") == {"again": "2", "failed": "3", "unknown": "4", "moved": "5"}
+    assert clips_of(catalog, ["x"], "new") == {"failed": "3", "unknown": "4"}
+    for recipe, due in (("new", ["again", "moved"]), ("r", ["moved"])):
+        policy, now = ClaimPolicy(("x",), recipe), datetime.now(UTC)
+        tidy_queue(catalog, policy, (), now)
+        assert sorted(song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)) == due
+        release_songs(catalog, "h:1:1")
+
+
+def test_the_statements_of_an_old_catalog_keep_their_source(catalog_url: str) -> None:
+    with at_version(catalog_url, "0003") as connection:
+        values = {"song": "a", "at": NOON, "id": "h:1:1"}
+        for statement in (
+            "INSERT INTO tracks VALUES (:song, :at)",
+            "INSERT INTO labels VALUES (1, :song, 'sad', 'file', 'file:x', :at)",
+            "INSERT INTO queue (track_id, searched, n_failures, holder) VALUES (:song, false, 0, :id)",
+        ):
+            connection.execute(text(statement), values)
+    with Catalog.open(catalog_url).reading() as connection:
+        assert connection.scalars(select(labels.c.source)).all() == ["file:x"]
+        assert connection.scalars(select(queue.c.worker_id)).all() == ["h:1:1"]
 
 
 def test_opening_again_keeps_what_is_there(catalog: Catalog, catalog_url: str) -> None:
@@ -185,7 +249,7 @@ def test_a_moment_without_a_zone_is_refused(catalog: Catalog) -> None:
 
 def test_an_observation_of_an_unknown_song_is_refused(catalog: Catalog) -> None:
     with pytest.raises(IntegrityError), catalog.transaction() as connection:
-        row = {"track_id": "nobody", "mood": "sad", "kind": "file", "said_by": "file:x", "observed_at": NOON}
+        row = {"track_id": "nobody", "mood": "sad", "kind": "file", "source": "file:x", "observed_at": NOON}
         connection.execute(insert(metadata.tables["labels"]), row)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_tasks.catalog.snapshot import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, read_snapshot, write_snapshot
+from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, read_snapshot, write_snapshot
 from mer_tasks.domain import MOODS, SPOTIFY_FEATURES
 from mer_tasks.quality.gate import Finding, QualityReport, check_snapshot
 from mer_tasks.settings import Params, load_params
@@ -46,6 +46,7 @@ def good_songs(per_mood: int = 20) -> pd.DataFrame:
         track_id="T" + number,
         title="Title " + number,
         artist="Artist",
+        collections="x",
         clip_sha256="c0ffee" + number,
         clip_start_s=50.0,
         clip_duration_s=30.0,

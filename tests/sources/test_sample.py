@@ -94,7 +94,7 @@ def test_the_page_has_the_ranges_of_the_code() -> None:
         ("percussion", Mood.ENERGETIC, Mood.CALM),
     ],
 )
-def test_characters_differ_by_mood_as_the_literature_says(name: str, more: Mood, less: Mood) -> None:
+def test_characters_differ_by_mood_as_in_the_literature(name: str, more: Mood, less: Mood) -> None:
     def average(mood: Mood) -> float:
         return mean(getattr(song.character, name) for song in of_mood(mood))
 

@@ -1,4 +1,4 @@
-"""What an audio source gives, and how it says that it cannot."""
+"""What an audio source gives, and the error where it gives nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class FetchError(InputError):
 class Fetched:
     """A file with a song, or, where `start_s` is given, with only its clip, which starts there in the song.
 
-    `n_bytes` came over the network; `match` says which of several candidates was chosen, and its score.
+    `n_bytes` came over the network; `match` is which of several candidates was chosen, and its score.
     """
 
     path: Path

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from mer_tasks.domain import ChartEntry, InputError, Mood
 from mer_tasks.settings import Chart, Machine, Section, checked
+from mer_tasks.validation import collection_name
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A chart as it was read: its entries, or None where it is still the known version.
 
-    `version` is what the source says to tell a change by (an ETag, a hash), if it says anything.
+    `version` is what changes with the chart (an ETag, a hash), if the source gives anything such.
     """
 
     entries: Sequence[ChartEntry] | None
@@ -45,7 +46,7 @@ class ChartSource(Protocol):
         Positions rise from 1; a song stands in a chart once; what is no song is left out.
 
         Raises:
-            InputError: the chart cannot be read; the message says why and what to do.
+            InputError: the chart cannot be read; the message has the reason and the remedy.
         """
 
 
@@ -53,8 +54,13 @@ def read_chart(name: str, chart: Chart, machine: Machine, known: str | None) -> 
     """Read the chart that `params.yaml` calls `name`; with other settings than before, as if for the first time.
 
     Raises:
-        InputError: there is no such source, its keys are wrong, or the chart cannot be read.
+        InputError: the name is no collection's, there is no such source, its keys are wrong, or the chart
+            cannot be read.
     """
+    try:
+        collection_name(name)
+    except InputError as error:
+        raise InputError(f"charts: {error}") from error
     source = _source(name, chart.source)
     settings = checked(source.Settings, chart.model_dump(), f"charts.{name}")
     mark = f"{hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]} "

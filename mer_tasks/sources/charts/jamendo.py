@@ -17,7 +17,7 @@ PAGE = 200
 
 
 class Settings(ChartSettings):
-    """`tags` must all fit, of `fuzzytags` any; `order` and both are Jamendo's own words."""
+    """`tags` must all fit, of `fuzzytags` any; `order` and both are in Jamendo's own terms."""
 
     tags: tuple[str, ...] = ()
     fuzzytags: tuple[str, ...] = ()

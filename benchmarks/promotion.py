@@ -1,0 +1,134 @@
+"""How often the champion changes by luck, and how soon a better line of models takes over, by the rule's p-value.
+
+Simulates years of weekly runs on one holdout: `python benchmarks/promotion.py` (minutes). Every song has a
+difficulty, shared by its artist's songs; a model is right where its skill exceeds the difficulty and a chance of
+its own. How much of that is shared by two models decides how often they disagree: real models of this project,
+retrained a week later, on a few per cent of songs; of different systems on a fifth to a third (docs below).
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from mer_tasks.registry.significance import sign_flip_p_value
+
+WEEKS = 52
+ARTIST_SHARE = 0.3
+"""How much of a song's difficulty is its artist's."""
+
+SHARED = {"the same system, retrained": 0.97, "another system": 0.75}
+"""The share of difficulty in what decides whether a model is right: which pairs of models disagree how often."""
+
+P_VALUES = (None, 0.2, 0.1, 0.05, 0.02, 0.01)
+"""None is the old rule: right more often, by anything at all."""
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Songs by the artist of each, and how difficult each is, with unit variance."""
+
+    artists: np.ndarray
+    difficulty: np.ndarray
+
+
+def holdout(rng: np.random.Generator, n_songs: int) -> Holdout:
+    """Songs whose artists have one to four each."""
+    sizes: list[int] = []
+    while sum(sizes) < n_songs:
+        sizes.append(int(rng.choice([1, 2, 3, 4], p=[0.5, 0.25, 0.15, 0.1])))
+    artists = np.repeat(np.arange(len(sizes)), sizes)[:n_songs]
+    own, of_artist = rng.normal(size=n_songs), rng.normal(size=len(sizes))[artists]
+    return Holdout(artists, np.sqrt(ARTIST_SHARE) * of_artist + np.sqrt(1 - ARTIST_SHARE) * own)
+
+
+def answers(rng: np.random.Generator, songs: Holdout, accuracy: float, shared: float) -> np.ndarray:
+    """Whether a new model of this accuracy is right, song by song."""
+    chance = rng.normal(size=len(songs.artists))
+    return np.sqrt(shared) * songs.difficulty + np.sqrt(1 - shared) * chance < NormalDist().inv_cdf(accuracy)
+
+
+def changes(
+    rng: np.random.Generator,
+    n_songs: int,
+    accuracy: float,
+    better: float,
+    shared: float,
+    p_value: float | None,
+) -> Iterator[int]:
+    """The weeks of a year in which the champion, of this accuracy, is replaced by one `better` by so much."""
+    songs = holdout(rng, n_songs)
+    champion = answers(rng, songs, accuracy, shared)
+    for week in range(1, WEEKS + 1):
+        challenger = answers(rng, songs, accuracy + better, shared)
+        difference = challenger.astype(int) - champion.astype(int)
+        if difference.sum() > 0 and (
+            p_value is None or sign_flip_p_value(difference, songs.artists) <= p_value
+        ):
+            champion = challenger
+            yield week
+
+
+def print_table(rng: np.random.Generator, n_years: int, accuracies: Sequence[float]) -> None:
+    """A row a holdout, kind of pair and rule."""
+    print(
+        "| songs | challengers | rule | changes a year | years with at most 1 | takes over within a year at +3, +5, +10 points (median week) |"
+    )
+    print("| ---: | --- | --- | ---: | ---: | --- |")
+    for n_songs in (62, 120):
+        for kind, shared in SHARED.items():
+            for p_value in P_VALUES:
+                luck = [
+                    len(list(changes(rng, n_songs, accuracy, 0.0, shared, p_value)))
+                    for accuracy in accuracies
+                    for _ in range(n_years)
+                ]
+                power = [
+                    _power(rng, n_years, n_songs, accuracies, better, shared, p_value)
+                    for better in (0.03, 0.05, 0.10)
+                ]
+                rule = "any gain (old)" if p_value is None else f"p <= {p_value:g}"
+                print(
+                    f"| {n_songs} | {kind} | {rule} | {np.mean(luck):.2f} | {np.mean(np.array(luck) <= 1):.1%} |"
+                    f" {', '.join(power)} |",
+                    flush=True,
+                )
+
+
+def _power(
+    rng: np.random.Generator,
+    n_years: int,
+    n_songs: int,
+    accuracies: Sequence[float],
+    better: float,
+    shared: float,
+    p_value: float | None,
+) -> str:
+    first = np.array(
+        [
+            next(changes(rng, n_songs, accuracy, better, shared, p_value), WEEKS + 1)
+            for accuracy in accuracies
+            for _ in range(n_years)
+        ]
+    )
+    median = float(np.median(first))
+    return f"{np.mean(first <= WEEKS):.0%} ({f'{median:g}' if median <= WEEKS else 'never'})"
+
+
+def print_disagreement(rng: np.random.Generator) -> None:
+    """How often the simulated pairs disagree on whether they are right."""
+    for kind, shared in SHARED.items():
+        songs = holdout(rng, 100_000)
+        one, other = (answers(rng, songs, 0.68, shared) for _ in range(2))
+        print(f"{kind}: two models of accuracy 0.68 differ in {np.mean(one != other):.1%} of songs")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("years", type=int, nargs="?", default=250, help="simulated years a row and accuracy")
+    years = parser.parse_args().years
+    generator = np.random.default_rng(0)
+    print_disagreement(generator)
+    print_table(generator, years, (0.60, 0.65, 0.70, 0.75))
