@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-from mer_tasks.errors import InputError as InputError
-from mer_tasks.errors import UnavailableError as UnavailableError
+from mer_tasks.errors import InputError as InputError  # noqa: PLC0414 - exported
+from mer_tasks.errors import UnavailableError as UnavailableError  # noqa: PLC0414
 
 
 class Mood(StrEnum):

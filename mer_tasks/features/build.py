@@ -119,13 +119,8 @@ def _write(
     for name, reader in readers.items():
         write_csv(usable, out / name / MANIFEST)
         write_meta(out / name, _meta(name, reader, followed[name], params, len(usable)))
-    n_given = sum(
-        [
-            _write_given(out, name, snapshot, params)
-            for name in params.representations
-            if not takes_audio(name)
-        ]
-    )
+    given = [name for name in params.representations if name not in readers]
+    n_given = sum(_write_given(out, name, snapshot, params) for name in given)
     pairs = zip(left_out["track_id"], left_out["reason"], strict=True)
     return FeaturesReport(len(usable), n_computed, n_given, tuple(pairs))
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from mer_tasks.audio.cut import cut_clip
-from mer_tasks.catalog.snapshot import Snapshot
+from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features.representations.frames import Settings as FramesSettings
 from mer_tasks.settings import Params, load_params
