@@ -279,7 +279,8 @@ def check_files(folder: Path) -> None:
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             what = "is missing" if name not in found else "was altered" if name in expected else "was added"
-            raise VersionError(f"{name} {what} after it was registered; register it again")
+            remedy = "delete it, or register it again" if what == "was added" else "register it again"
+            raise VersionError(f"{name} {what} after it was registered; {remedy}")
 
 
 def hashes_of(folder: Path) -> dict[str, str]:
