@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine

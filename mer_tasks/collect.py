@@ -38,7 +38,8 @@ from mer_tasks.catalog.queue import (
     release_songs,
     tidy_queue,
 )
-from mer_tasks.domain import ClipOutcome, Failure, InputError, Track
+from mer_tasks.domain import ClipOutcome, Failure, Track
+from mer_tasks.errors import InputError
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
 from mer_tasks.sources.audio import fetch_audio

@@ -7,9 +7,6 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-from mer_tasks.errors import InputError as InputError  # noqa: PLC0414 - exported
-from mer_tasks.errors import UnavailableError as UnavailableError  # noqa: PLC0414
-
 
 class Mood(StrEnum):
     """The four moods: the quadrants of Russell's valence-arousal plane (1980)."""

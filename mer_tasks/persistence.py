@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.files import replacing, write_text
 
 if TYPE_CHECKING:

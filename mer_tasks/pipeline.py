@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
 from mer_tasks.settings import Machine, Params, load_params

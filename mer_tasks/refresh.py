@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from mer_tasks.alerts import Alert
 from mer_tasks.catalog.charts import ChartReport, known_version, record_chart
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Params
 from mer_tasks.sources.charts import read_chart
 

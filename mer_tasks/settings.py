@@ -26,7 +26,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mer_tasks.domain import InputError, Mood
+from mer_tasks.domain import Mood
+from mer_tasks.errors import InputError
 from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 LONGEST_ID = 200
 """Characters of a track's id: as many as the catalog's column takes."""

@@ -28,7 +28,7 @@ from mer_tasks.alerts import (
     send_alert,
     without_passwords,
 )
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 
 ALERT = Alert("mood calm is missing", "no song is calm\n  - T1 (Björk: Jóga)", "critical")

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, RobustScaler
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.models import build_model
 from mer_tasks.persistence import TRUSTED, load_fitted, save_fitted
 from tests.systems import SYSTEMS, built, four_clouds, settings_of, shape_of

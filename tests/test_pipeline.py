@@ -19,7 +19,7 @@ import pytest
 from mer_tasks import pipeline
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     CommandError,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.models import neural_network, queue_of, resnet18
 from mer_tasks.settings import Params, load_machine, load_params, parse_params, plugin_names
 

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.recording import Statement, record_statements
 from mer_tasks.catalog.song_file import RowProblem, SongRow, read_songs
-from mer_tasks.domain import InputError, LabelKind
+from mer_tasks.domain import LabelKind
+from mer_tasks.errors import InputError
 from mer_tasks.validation import collection_name
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
 
 from mer_tasks.catalog.schema import clips, items
-from mer_tasks.domain import InputError, Track
+from mer_tasks.domain import Track
+from mer_tasks.errors import InputError
 
 Observations = dict[tuple[str, str], list[Row[Any]]]
 

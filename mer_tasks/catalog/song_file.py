@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, InputError, Mood, Track
+from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, Mood, Track
+from mer_tasks.errors import InputError
 from mer_tasks.validation import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
 
 REQUIRED = ("track_id", "title", "artist", "mood")

@@ -10,7 +10,8 @@ import typer
 
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 
 
 @app.command()

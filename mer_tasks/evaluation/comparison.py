@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mer_tasks.domain import InputError, primary_artist
+from mer_tasks.domain import primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.result import ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions

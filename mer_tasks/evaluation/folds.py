@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from mer_tasks.domain import MOODS, InputError, primary_artist
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.settings import EvaluationSettings
 
 

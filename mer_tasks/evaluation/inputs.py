@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot, read_snapshot
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.scores import Scores
 from mer_tasks.files import replacing, sha256_of, write_text
 from mer_tasks.networks.curve import Curve

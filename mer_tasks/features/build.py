@@ -12,7 +12,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.code_identity import code_identity
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.clip import IMAGE_S
 from mer_tasks.features.folder import (
     LEFT_OUT,

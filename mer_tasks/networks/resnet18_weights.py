@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.files import replacing
 from mer_tasks.networks.resnet18_backbone import FirstConvolution, empty_backbone
 from mer_tasks.networks.torchvision_loader import torchvision_models

@@ -10,7 +10,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 STALLED_S = 20.0
 """A server that sends nothing for so long is not there."""

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import tenacity
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.sources.connection import RedirectError, client
 
 TIMEOUT_S = 20.0

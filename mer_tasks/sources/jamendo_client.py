@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.sources import http
 from mer_tasks.sources.listing import clean
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
-from mer_tasks.domain import ChartEntry, InputError, Track, normalised
+from mer_tasks.domain import ChartEntry, Track, normalised
+from mer_tasks.errors import InputError
 from mer_tasks.validation import CONTROL_CHARACTER, track_id, web_address
 
 LONGEST_TEXT = 1000

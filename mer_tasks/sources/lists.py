@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.sources import http
 from mer_tasks.validation import csv_records
 

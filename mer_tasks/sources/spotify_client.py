@@ -12,7 +12,7 @@ import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.exceptions import SpotifyBaseException
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
 

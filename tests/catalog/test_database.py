@@ -19,7 +19,7 @@ from mer_tasks.catalog.clips import clips_of
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
 from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, release_songs, tidy_queue
 from mer_tasks.catalog.schema import clips, labels, metadata, queue, tracks
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import ImportReport, import_songs
 from mer_tasks.catalog.schema import items, labels, measurements, tracks
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEADER = "track_id,title,artist,mood,url,valence"

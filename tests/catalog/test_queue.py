@@ -26,7 +26,8 @@ from mer_tasks.catalog.queue import (
     tidy_queue,
     waiting_time,
 )
-from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, Clip, ClipOutcome, Failure, InputError, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, Clip, ClipOutcome, Failure, Track
+from mer_tasks.errors import InputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLIP = Clip("ab" * 32, start_s=12.5, duration_s=30.0, sr=44100, channels=2, loudness_lufs=-14.2)

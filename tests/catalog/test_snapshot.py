@@ -16,7 +16,8 @@ from mer_tasks.catalog.dataset import SONG_COLUMNS, Snapshot, read_snapshot, wri
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import items, labels, tracks
 from mer_tasks.catalog.snapshot import take_snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError, normalised
+from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, normalised
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Params
 from mer_tasks.settings import SnapshotSettings as Settings
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.catalog.song_file import SongFile, read_songs
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, Track
+from mer_tasks.errors import InputError
 
 HEADER = "track_id,title,artist,mood,url"
 SPOTIFY_HEADER = "track_id,title,artist,mood," + ",".join(SPOTIFY_FEATURES)

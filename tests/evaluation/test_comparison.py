@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import accuracy_gain, compare_models, comparison_table, read_comparison
 from mer_tasks.evaluation.result import write_result
 from mer_tasks.evaluation.scores import score_predictions

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mer_tasks.domain import MOODS, InputError, primary_artist
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.settings import EvaluationSettings
 

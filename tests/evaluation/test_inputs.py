@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.inputs import model_inputs
 from mer_tasks.features.folder import MANIFEST
 from mer_tasks.settings import Params

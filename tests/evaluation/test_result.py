@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.result import (
     HOLDOUT,
     ModelResult,

@@ -15,7 +15,8 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
-from mer_tasks.domain import MOODS, InputError, primary_artist
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.folds import split
 from mer_tasks.evaluation.result import (
     HOLDOUT,

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from scipy.stats import pearsonr, spearmanr
 
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.features.agreement import COMPARED, compare_with_spotify
 from mer_tasks.features.folder import (
     MANIFEST,

@@ -17,7 +17,8 @@ import pytest
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.features.build import FeaturesReport, build_features
 from mer_tasks.features.dataset import load_features
 from mer_tasks.features.representations import ClipReader, takes_audio

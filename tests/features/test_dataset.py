@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.build import build_features
 from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.features.folder import part_files, read_part_file, write_part_file

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features import representations
 from mer_tasks.features.representations import ClipReader, computed, module_of, network_files, takes_audio
 from mer_tasks.settings import Params, RepresentationSettings, plugin_names

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, output_of
 from mer_tasks.networks.resnet18_weights import backbone_weights, read_weights, save_weights
 from mer_tasks.networks.torchvision_loader import torchvision_models

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.networks.perceptron import Perceptron
 from mer_tasks.networks.torch_classifier import (
     TorchClassifier,

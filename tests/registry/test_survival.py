@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 from mer_tasks.registry import linear
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.packaging import write_version
@@ -49,8 +50,7 @@ print(json.dumps([mer_tasks.__file__, rows]))
 def _reorder_statistics(package: Path) -> None:
     summary = package / "features" / "summary.py"
     summary.write_text(
-        summary.read_text()
-        + "\n\n_as_before = song_summary\n\n\ndef song_summary(frames):\n"
+        summary.read_text() + "\n\n_as_before = song_summary\n\n\ndef song_summary(frames):\n"
         "    return dict(reversed(list(_as_before(frames).items())))\n"
     )
 
@@ -58,8 +58,7 @@ def _reorder_statistics(package: Path) -> None:
 def _add_statistic(package: Path) -> None:
     summary = package / "features" / "summary.py"
     summary.write_text(
-        summary.read_text()
-        + "\n\n_as_before = song_summary\n\n\ndef song_summary(frames):\n"
+        summary.read_text() + "\n\n_as_before = song_summary\n\n\ndef song_summary(frames):\n"
         "    return _as_before(frames) | {'a_new_one': 1.0}\n"
     )
 
@@ -67,7 +66,9 @@ def _add_statistic(package: Path) -> None:
 def _add_setting(package: Path) -> None:
     settings = package / "settings.py"
     text = settings.read_text()
-    settings.write_text(text.replace("    n_mels: Positive\n", "    n_mels: Positive\n    a_new_one: Positive\n", 1))
+    settings.write_text(
+        text.replace("    n_mels: Positive\n", "    n_mels: Positive\n    a_new_one: Positive\n", 1)
+    )
     assert settings.read_text() != text
 
 
@@ -83,7 +84,9 @@ def test_a_version_answers_the_same_when_the_code_has_changed(
 ) -> None:
     with RegisteredModel(served.machine, "models:/mood@challenger") as model:
         before = model.predict(served.song).probabilities
-    changed = shutil.copytree(PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = shutil.copytree(
+        PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
     change(changed)
     module, after = _run(PREDICT, changed.parent, str(served.workspace.root), str(served.song))
     assert Path(module).parent == changed
@@ -92,7 +95,9 @@ def test_a_version_answers_the_same_when_the_code_has_changed(
 
 def test_the_changes_would_be_felt(served: Project, tmp_path: Path) -> None:
     """The same changes in the version's own code: what is asked above is a question."""
-    changed = shutil.copytree(PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = shutil.copytree(
+        PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
     _reorder_statistics(changed)
     found = find_version(served.machine, "models:/mood@challenger")
     copy = shutil.copytree(found.location.removeprefix("file://"), tmp_path / "copy")
@@ -105,10 +110,14 @@ def test_the_changes_would_be_felt(served: Project, tmp_path: Path) -> None:
         VersionProcess(copy)
 
 
-def test_mlflow_answers_as_mer_does_and_leaves_the_caller_s_code_alone(served: Project, tmp_path: Path) -> None:
+def test_mlflow_answers_as_mer_does_and_leaves_the_caller_s_code_alone(
+    served: Project, tmp_path: Path
+) -> None:
     with RegisteredModel(served.machine, "models:/mood@challenger") as model:
         expected = model.predict(served.song)
-    changed = shutil.copytree(PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    changed = shutil.copytree(
+        PACKAGE, tmp_path / "changed" / "mer_tasks", ignore=shutil.ignore_patterns("__pycache__")
+    )
     _add_statistic(changed)
     (tmp_path / "text.mp3").write_text("not music")
     songs = [str(served.song), str(tmp_path / "text.mp3"), str(served.song)]
@@ -146,14 +155,21 @@ class Malice:
 
 @pytest.mark.parametrize("sealed", [False, True])
 @pytest.mark.parametrize("name", ["model/logisticregression.npz", "model/more.pkl", "python_model.pkl"])
-def test_a_planted_pickle_is_refused_or_never_opened(served: Project, tmp_path: Path, name: str, sealed: bool) -> None:
+def test_a_planted_pickle_is_refused_or_never_opened(
+    served: Project, tmp_path: Path, name: str, sealed: bool
+) -> None:
     trace = tmp_path / "trace"
     found = find_version(served.machine, "models:/mood@challenger")
     copy = shutil.copytree(found.location.removeprefix("file://"), tmp_path / "copy")
     path = copy / "artifacts" / "version" / name
     path.write_bytes(pickle.dumps({"coef_": Malice(trace)}))
     if name.endswith(".npz"):
-        np.savez(path, allow_pickle=True, mean_=np.array([Malice(trace)], dtype=object), coef_=np.array([Malice(trace)], dtype=object))
+        np.savez(
+            path,
+            allow_pickle=True,
+            mean_=np.array([Malice(trace)], dtype=object),
+            coef_=np.array([Malice(trace)], dtype=object),
+        )
     pickle.loads(pickle.dumps(Malice(tmp_path / "proof")))
     assert (tmp_path / "proof").exists()  # the pickle would do it
     from mer_tasks.registry.process import VersionError, VersionProcess, check_files
@@ -164,18 +180,27 @@ def test_a_planted_pickle_is_refused_or_never_opened(served: Project, tmp_path: 
     else:  # whoever planted it knew of the hashes as well
         _seal_again(copy)
         if name.endswith(".npz"):
-            with pytest.raises(VersionError, match="cannot answer here: ValueError: Object arrays cannot be loaded"):
+            with pytest.raises(
+                VersionError, match="cannot answer here: ValueError: Object arrays cannot be loaded"
+            ):
                 VersionProcess(copy)
         else:
             VersionProcess(copy).close()
     assert not trace.exists()
 
 
-def test_a_library_that_is_missing_is_named(served: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_missing_is_named(
+    served: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "librosa").mkdir()
-    (tmp_path / "librosa" / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'librosa'\")")
+    (tmp_path / "librosa" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'librosa'\")"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"^mood version 2: cannot answer here: .*No module named 'librosa'.*requirements\.txt"):
+    with pytest.raises(
+        InputError,
+        match=r"^mood version 2: cannot answer here: .*No module named 'librosa'.*requirements\.txt",
+    ):
         RegisteredModel(served.machine, "models:/mood@challenger")
 
 
@@ -206,7 +231,9 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     folder = served.workspace.model("good") / "fold-0"
     ours = linear.load_linear(folder)
     described = json.loads((served.workspace.model("good") / "result.json").read_text())
-    theirs = load_fitted(build_model(served.params.models["good"], tuple(described["shape"]), 0, "cpu"), folder)
+    theirs = load_fitted(
+        build_model(served.params.models["good"], tuple(described["shape"]), 0, "cpu"), folder
+    )
     X = np.random.default_rng(0).normal(0, 100, (50, *described["shape"])).astype(np.float32)
     assert ours is not None
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6, atol=1e-9)
@@ -214,7 +241,9 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     assert linear.load_linear(folder) is None
 
 
-def test_code_that_answers_otherwise_than_in_training_is_not_registered(project: Project, tmp_path: Path) -> None:
+def test_code_that_answers_otherwise_than_in_training_is_not_registered(
+    project: Project, tmp_path: Path
+) -> None:
     predictions = project.workspace.predictions("good")
     table = pd.read_csv(predictions)
     table[list(MOODS)] = table[list(reversed(MOODS))].to_numpy()
@@ -223,7 +252,10 @@ def test_code_that_answers_otherwise_than_in_training_is_not_registered(project:
     from mer_tasks.evaluation.result import read_result
 
     result, snapshot = read_result(project.workspace, "good"), read_snapshot(project.workspace.snapshot)
-    with pytest.raises(InputError, match=r"^good: answers .* in training it was .*: the code has changed since; run dvc repro"):
+    with pytest.raises(
+        InputError,
+        match=r"^good: answers .* in training it was .*: the code has changed since; run dvc repro",
+    ):
         write_version(tmp_path / "v", project.workspace, result, snapshot, project.params, project.machine)
 
 

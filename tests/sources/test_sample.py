@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from mer_tasks.domain import InputError, Mood
+from mer_tasks.domain import Mood
+from mer_tasks.errors import InputError
 from mer_tasks.sources.sample import write_songs
 from mer_tasks.sources.sample.compose import compose
 from mer_tasks.sources.sample.plan import ARTISTS, RANGES, SIGNS, Character, Song, plan_songs

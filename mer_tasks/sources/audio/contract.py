@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mer_tasks.domain import Failure, InputError
+from mer_tasks.domain import Failure
+from mer_tasks.errors import InputError
 
 
 class FetchError(InputError):

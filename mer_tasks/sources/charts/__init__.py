@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
-from mer_tasks.domain import ChartEntry, InputError, Mood
+from mer_tasks.domain import ChartEntry, Mood
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine, Section, checked
 from mer_tasks.validation import collection_name
 

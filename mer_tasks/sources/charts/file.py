@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Positive
 from mer_tasks.sources.charts import ChartSettings, Reading
 from mer_tasks.sources.http import without_secrets

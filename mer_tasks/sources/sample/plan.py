@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mer_tasks.domain import MOODS, InputError, Mood
+from mer_tasks.domain import MOODS, Mood
+from mer_tasks.errors import InputError
 
 SAD, HAPPY, ENERGETIC, CALM = Mood.SAD, Mood.HAPPY, Mood.ENERGETIC, Mood.CALM
 

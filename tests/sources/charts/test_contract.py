@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import ChartEntry, InputError, Track
+from mer_tasks.domain import ChartEntry, Track
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import charts
 from mer_tasks.sources.charts import ChartSettings, read_chart

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mer_tasks.domain import ChartEntry, InputError
+from mer_tasks.domain import ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import http
 from mer_tasks.sources.charts import Reading, read_chart

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import ChartEntry, InputError
+from mer_tasks.domain import ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources.charts import read_chart
 from tests.sources.charts.servers import Jamendo, Request, Response, Web, jamendo_song

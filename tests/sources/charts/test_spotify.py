@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources.charts import read_chart
 from tests.sources.charts.servers import Request, Response, Spotify, Web, spotify_song
