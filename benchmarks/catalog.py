@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event, text
 
 from mer_tasks.catalog.charts import record_chart
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.queue import Terms, claim_songs, n_due, tidy_queue
+from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, n_due, tidy_queue
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.domain import ChartEntry, Mood, Track
 from mer_tasks.settings import load_params
@@ -28,7 +28,7 @@ INSERT INTO items (collection, track_id, title, artist, url, observed_at)
     SELECT CASE WHEN n <= 260000 THEN 'top' ELSE 'chart' || (n - 260001) / 10000 END,
     't' || n, 'Title ' || n, 'Artist ' || n % 100000, 'http://h/' || n, now() - interval '1 year'
     FROM generate_series(1, 1000000) n;
-INSERT INTO labels (track_id, mood, kind, said_by, observed_at)
+INSERT INTO labels (track_id, mood, kind, source, observed_at)
     SELECT track_id, (ARRAY['sad', 'happy', 'energetic', 'calm'])[1 + id % 4], 'chart',
     'chart:' || collection, observed_at FROM items;
 INSERT INTO chart_readings (chart, n_entries, observed_at)
@@ -108,11 +108,11 @@ def main() -> None:
             lambda: record_chart(catalog, "top", Mood.HAPPY, this_week(), None, now),
         )
         print(refreshed.line, file=sys.stderr)
-        terms = Terms(("top",), "r")
+        policy = ClaimPolicy(("top",), "r")
         later = now + timedelta(minutes=1)
-        timed(rows, "tidying the queue", lambda: tidy_queue(catalog, terms, (), later))
-        timed(rows, "counting what is due", lambda: n_due(catalog, terms, later))
-        timed(rows, "taking 4 songs to fetch", lambda: claim_songs(catalog, terms, 4, "h:1:1", later, later))
+        timed(rows, "tidying the queue", lambda: tidy_queue(catalog, policy, (), later))
+        timed(rows, "counting what is due", lambda: n_due(catalog, policy, later))
+        timed(rows, "taking 4 songs to fetch", lambda: claim_songs(catalog, policy, 4, "h:1:1", later, later))
         small = settings.model_copy(update={"collections": ("chart0",), "needs": ("clip",)})
         large = settings.model_copy(update={"collections": ("top",), "needs": ("clip",)})
         timed(
@@ -123,7 +123,7 @@ def main() -> None:
         for what, seconds in rows:
             print(f"| {what} | {seconds:.2f} |")
         explain_slowest(catalog, lambda: take_snapshot(catalog, small, "r"))
-        explain_slowest(catalog, lambda: claim_songs(catalog, terms, 4, "h:1:1", later, later), n=1)
+        explain_slowest(catalog, lambda: claim_songs(catalog, policy, 4, "h:1:1", later, later), n=1)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 Run it in the project's folder with the real clips: `MER_REAL_DATA=… OMP_NUM_THREADS=1 python
 benchmarks/features.py`. With `--scaling` it builds the features of 100, 400 and 1200 clips instead, in one
-process and in one a core; then 12 clips more than 400.
+process and in one a core; then 12 clips more than 400. With `--growth` it needs no clips: it fills a store with
+numbers and shows what 12 songs add to what DVC caches, and how memory follows the number of songs.
 """
 
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -26,19 +28,28 @@ from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.build import build_features
-from mer_tasks.features.clip import clip_frames
-from mer_tasks.features.frames import Blocks, Frames, blocks_of
-from mer_tasks.features.image import fix_length, song_image
+from mer_tasks.features.clip import ClipFrames, fix_length
+from mer_tasks.features.frames import Blocks, Frames, block_of
+from mer_tasks.features.image import song_image
+from mer_tasks.features.representations import ClipReader, image, settings_of
+from mer_tasks.features.representations import resnet18 as network
+from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import song_summary
-from mer_tasks.settings import load_params
+from mer_tasks.settings import Block, Params, RepresentationSettings, load_params
+from mer_tasks.workspace import Workspace
 
-SETTINGS = load_params().features
+PARAMS = load_params()
+SETTINGS, IMAGE = PARAMS.features, settings_of(PARAMS, "image", image.Settings)
+PAPER: tuple[Block, ...] = ("mfcc", "centroid", "cens", "mel")
 N_CLIPS, REPEATS = 24, 3
 TAG_BYTES = 128  # of an ID3v1 tag, which decoders pass over
 
 
 def main() -> None:
     """Print tables in Markdown."""
+    if "--growth" in sys.argv:
+        print_growth()
+        return
     clips = sorted(Path(os.environ["MER_REAL_DATA"], "4q", "clips").iterdir())
     if "--scaling" in sys.argv:
         print_scaling(clips)
@@ -117,9 +128,70 @@ def build(folder: Path, processes: int, n_new: int) -> None:
     hashes = (folder / "songs.txt").read_text().splitlines()
     songs = pd.DataFrame({"track_id": hashes, "clip_sha256": hashes}, dtype="str")
     songs[list(SPOTIFY_FEATURES)] = np.nan
-    snapshot = Snapshot(songs, songs.iloc[:0])
-    report = build_features(snapshot, folder / "clips", folder / "store", folder / "out", SETTINGS, processes)
+    snapshot, params = Snapshot(songs, songs.iloc[:0]), tiny_params()
+    if (folder / "clips").exists():
+        params = PARAMS.model_copy(update={"representations": without_network()})
+    workspace = Workspace(folder / "project")
+    report = build_features(snapshot, params, workspace, folder / "clips", folder / "store", processes)
     assert report.computed == n_new, report.summary
+
+
+def without_network() -> dict[str, RepresentationSettings]:
+    """What is computed from clips but for the network's output, which takes ten times as long."""
+    return {name: PARAMS.representations[name] for name in ("summary", "image")}
+
+
+def print_growth() -> None:
+    """What DVC has to cache anew as a data set grows, and the memory that building it takes."""
+    os.environ["MER_RESNET18_WEIGHTS"] = "none"
+    print("| songs | seconds | peak MB | files | new to DVC, kB |\n| ---: | ---: | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory() as name:
+        folder, cached = Path(name), set[str]()
+        for n in (400, 412, 20_000):
+            hashes = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(n)]
+            fill_store(FeatureStore(folder / "store"), hashes)
+            (folder / "songs.txt").write_text("\n".join(hashes))
+            cost = watch([sys.executable, __file__, "--build", str(folder), "1", "0"], every_s=0.1)
+            assert cost.exit_code == 0
+            files = [path for path in (folder / "project" / "data" / "features").rglob("*") if path.is_file()]
+            added = new_to_dvc(files, folder, cached)
+            print(
+                f"| {n} | {cost.seconds:.1f} | {cost.peak_mb:.0f} | {len(files)} | {added / 1000:.0f} |",
+                flush=True,
+            )
+
+
+def tiny_params() -> Params:
+    """The real settings, with an image small enough for 20,000 of them."""
+    names = ("spotify", "summary", "image", "resnet18")
+    representations = {name: PARAMS.representations[name] for name in names}
+    representations["image"] = IMAGE.model_copy(update={"stack": ("rms",)})
+    return PARAMS.model_copy(update={"representations": representations})
+
+
+def fill_store(store: FeatureStore, hashes: list[str]) -> None:
+    """Put numbers into the store for each part of these clips that it lacks."""
+    params, rng = tiny_params(), np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as weights:
+        network.write_network(params, Path(weights))
+        readers = [
+            ClipReader(params, name, Path(weights)) for name in params.representations if name != "spotify"
+        ]
+    for reader in readers:
+        (part,) = reader.parts
+        shape = (1, 1292) if part.name == "rms" else (len(reader.names),)
+        for sha256 in hashes:
+            if not store.holds(sha256, part.id):
+                store.keep(sha256, part, rng.random(shape, np.float32))
+
+
+def new_to_dvc(files: list[Path], folder: Path, cached: set[str]) -> int:
+    """Bytes of the contents that are not among `cached`, and of the folder's listing; all are cached then."""
+    hashes = {path: hashlib.md5(path.read_bytes()).hexdigest() for path in files}
+    listing = [{"md5": md5, "relpath": str(path.relative_to(folder))} for path, md5 in hashes.items()]
+    new = {md5: path.stat().st_size for path, md5 in hashes.items() if md5 not in cached}
+    cached.update(new)
+    return len(json.dumps(listing)) + sum(new.values())
 
 
 def librosas(y: np.ndarray) -> Blocks:
@@ -135,7 +207,8 @@ def librosas(y: np.ndarray) -> Blocks:
 
 def ours(y: np.ndarray) -> Blocks:
     """The same by us."""
-    return blocks_of(Frames(y, SETTINGS), ("mfcc", "centroid", "cens", "mel"))
+    frames = Frames(y, SETTINGS)
+    return {name: block_of(frames, name) for name in PAPER}
 
 
 def fresh(y: np.ndarray) -> Blocks:
@@ -167,8 +240,8 @@ def times_of(clip: Path, y: np.ndarray) -> dict[str, float]:
         "CQT filters": usual(lambda: (constant_q._filters.cache_clear(), new_filters(bins))),
         "CQT": usual(lambda: constant_q.chroma(y, *octaves)),
         "CENS of it": usual(lambda: constant_q.cens(frames.constant_q_chroma)),
-        "image": usual(lambda: song_image(blocks, SETTINGS)),
-        "summary": usual(lambda: song_summary(clip_frames(y, SETTINGS)[1])) - usual(lambda: ours(y)),
+        "image": usual(lambda: song_image(blocks, IMAGE)),
+        "summary": usual(lambda: song_summary(ClipFrames(y, SETTINGS).unpadded)) - usual(lambda: ours(y)),
     }
 
 
@@ -176,7 +249,8 @@ def after_the_fft(y: np.ndarray, magnitude: np.ndarray) -> None:
     """What follows from one transform."""
     frames = Frames(y, SETTINGS)
     vars(frames)["magnitude"] = magnitude
-    blocks_of(frames, ("mfcc", "centroid", "mel"))
+    for name in ("mfcc", "centroid", "mel"):
+        block_of(frames, name)
 
 
 def new_filters(bins: float) -> None:

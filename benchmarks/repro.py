@@ -15,7 +15,14 @@ from watch import watch
 def main() -> None:
     """Print a table in Markdown."""
     models = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["models"]
-    stages = ["state", "snapshot", "validate", "features", *(f"train@{model}" for model in models), "evaluate"]
+    stages = [
+        "state",
+        "snapshot",
+        "validate",
+        "features",
+        *(f"train@{model}" for model in models),
+        "evaluate",
+    ]
     rows = []
     for stage in stages:
         cost = watch(["dvc", "repro", "--single-item", stage])

@@ -20,7 +20,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, mer_json
+from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, check_form, mer_json
 
 BATCH = 100
 """Songs a task: some minutes of work, so that starting it costs little."""
@@ -62,6 +62,7 @@ def collect_clips() -> None:
     @task
     def plan() -> list[int]:
         """Divide what is due into batches of songs."""
+        check_form(FORM)
         due = mer_json(PROJECT, "clips", "--count")["due"]
         wanted = min(due, get_current_context()["params"]["limit"] or due, BATCH * MOST_BATCHES)
         return [min(BATCH, wanted - BATCH * i) for i in range(math.ceil(wanted / BATCH))]

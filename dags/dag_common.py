@@ -6,7 +6,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    get_current_context,
+)
+from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
@@ -37,7 +45,7 @@ DEFAULT_ARGS = {
     "retry_policy": ExceptionRetryPolicy(
         rules=[
             RetryRule(
-                exception="mer_tasks.domain.InputError",
+                exception="mer_tasks.errors.InputError",
                 action=RetryAction.FAIL,
                 reason="The input is wrong: trying again changes nothing",
             )
@@ -55,6 +63,17 @@ def machine() -> "Machine":
     from mer_tasks.settings import load_machine
 
     return load_machine(PROJECT)
+
+
+def check_form(form: Mapping[str, Param]) -> None:
+    """Refuse a run whose `conf` has a field that the form does not: a misspelt one would change nothing, unseen.
+
+    Raises:
+        AirflowFailException: it has; names the field and those that there are.
+    """
+    conf = get_current_context()["dag_run"].conf or {}
+    if unknown := sorted(set(conf) - set(form)):
+        raise AirflowFailException(f"{', '.join(unknown)}: no such field; there are {', '.join(form)}")
 
 
 def model_names() -> list[str]:

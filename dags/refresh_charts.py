@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, mer_json
+from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, check_form, mer_json
 
 Report = dict[str, Any]
 """What `mer charts --json` prints of a chart."""
@@ -46,6 +46,7 @@ def refresh_charts() -> None:
         """List which charts are read: the form's, or all of `params.yaml`."""
         from mer_tasks.settings import load_params
 
+        check_form(FORM)
         chart = get_current_context()["params"]["chart"]
         return [chart] if chart else list(load_params(PROJECT / "params.yaml").charts)
 

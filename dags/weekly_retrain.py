@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, machine, mer_json, model_names
+from dag_common import DEFAULT_ARGS, PROJECT, check_form, machine, mer_json, model_names
 
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
@@ -94,26 +94,30 @@ OVERRIDES = {
 def weekly_retrain() -> None:
     """The pipeline, one task a stage."""
 
-    @task(multiple_outputs=True)
-    def open_workspace() -> dict[str, list[str]]:
-        """Make the folder in which this run's stages work, with the settings of the form; lists what to train.
+    @task
+    def open_workspace() -> list[str]:
+        """Make the folder in which this run's stages work, with the settings of the form; list what to train.
 
         The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
-        repeated keeps the settings it began with. The result has the models by the queue that each waits in.
+        repeated keeps the settings it began with. The result has the models that need no GPU.
         """
-        from mer_tasks.models import queue_of
-        from mer_tasks.pipeline import create_workspace, prune_workspaces
+        from mer_tasks.pipeline import check_run, create_workspace, prune_workspaces
         from mer_tasks.settings import load_params
         from mer_tasks.workspace import Workspace
 
+        check_form(FORM)
         form = get_current_context()["params"]
         workspace = create_workspace(
             Workspace(PROJECT), _workspace().root, _overrides(), form["models"], machine()
         )
+        check_run(load_params(workspace.params_file), machine())
         prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
-        params = load_params(workspace.params_file)
-        queues = {name: queue_of(params, name) for name in params.models}
-        return {queue: [name for name in queues if queues[name] == queue] for queue in ("default", "gpu")}
+        return _models_for("default")
+
+    @task
+    def list_gpu_models() -> list[str]:
+        """List the models whose training gains from a GPU; a task of its own, as each result maps one task."""
+        return _models_for("gpu")
 
     @task(pool="downloads", execution_timeout=timedelta(hours=6))
     def collect_clips() -> None:
@@ -190,11 +194,20 @@ def weekly_retrain() -> None:
             raise AirflowSkipException("Left to a person by the form: run `mer promote`")
         return mer_json(_workspace().root, "promote")
 
-    models = open_workspace()
-    trained = train.expand(model=models["default"])  # type: ignore[index]  # several outputs, by name
-    trained_on_gpu = train_on_gpu.expand(model=models["gpu"])  # type: ignore[index]
-    models >> collect_clips() >> snapshot() >> validate() >> features() >> trained >> trained_on_gpu
+    opened, gpu_models = open_workspace(), list_gpu_models()
+    trained, trained_on_gpu = train.expand(model=opened), train_on_gpu.expand(model=gpu_models)
+    opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
+    trained >> trained_on_gpu
     [trained, trained_on_gpu] >> evaluate() >> register() >> promote()
+
+
+def _models_for(queue: str) -> list[str]:
+    """The run's models that wait in this queue for a worker."""
+    from mer_tasks.models import queue_of
+    from mer_tasks.settings import load_params
+
+    params = load_params(_workspace().params_file)
+    return [name for name in params.models if queue_of(params, name) == queue]
 
 
 def _workspace() -> "Workspace":

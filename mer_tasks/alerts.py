@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
@@ -37,7 +37,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """What `MER_SMTP_URL` says."""
+    """The mail server that `MER_SMTP_URL` names."""
 
     host: str
     port: int
@@ -78,7 +78,7 @@ def alert_on_failure(context: Mapping[str, Any]) -> None:
 
 
 def failure_alert(context: Mapping[str, Any]) -> Alert:
-    """What Airflow's callback context says of a failure: which task of which run, why, and where its log is."""
+    """The alert about a failure in Airflow's callback context: which task of which run, why, and where its log is."""
     ti = context["ti"]
     mapped = ti.map_index is not None and ti.map_index >= 0
     task = f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id
@@ -130,7 +130,7 @@ def _logged(alert: Alert) -> Alert:
 
 
 def _mailed(alert: Alert, url: str, sender: str, recipients: str) -> bool:
-    """Whether the mail server took the alert; if not, the log says why, without the password."""
+    """Whether the mail server took the alert; if not, the reason is in the log, without the password."""
     host = "MER_SMTP_URL"
     try:
         server = mail_server(url)

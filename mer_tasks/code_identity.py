@@ -49,6 +49,7 @@ def _imported(modules: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
             continue
         ours.add(module)
         waiting += _graph().find_modules_directly_imported_by(module)
+        waiting += filter(None, [module.rpartition(".")[0]])  # importing a module runs its package too
     return frozenset(ours), frozenset(libraries)
 
 
@@ -77,7 +78,8 @@ def _code_of(module: str) -> str:
 
 def _source(module: str) -> Path:
     path = Path(__file__).parent.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    package = path / "__init__.py"
+    return package if package.is_file() else path.with_suffix(".py")
 
 
 def _is_text(node: ast.stmt) -> bool:

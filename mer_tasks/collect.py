@@ -28,17 +28,18 @@ from mer_tasks.catalog.clips import clip_recipe, clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.queue import (
     LEASE,
-    Terms,
+    ClaimPolicy,
     asks_youtube,
     claim_songs,
     end_waiting,
     is_dead,
     n_due,
+    own_worker_id,
     release_songs,
-    this_collector,
     tidy_queue,
 )
-from mer_tasks.domain import ClipOutcome, Failure, InputError, Track
+from mer_tasks.domain import ClipOutcome, Failure, Track
+from mer_tasks.errors import InputError
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
 from mer_tasks.sources.audio import fetch_audio
@@ -100,30 +101,30 @@ def collect_clips(
     """Cut the clips of the songs that are due, at most `limit`, and record each outcome as it arrives.
 
     With `again` what failed is due now, whenever its next try would be.
-    Several collectors may do so at once: each song is one's alone. Stopped at any instant, the next
+    Several collectors may do so at once: each song is claimed by one of them. Stopped at any instant, the next
     call goes on where this one stood.
 
     Raises:
         InputError: a collection holds no song, or the disk is full.
     """
-    started, terms = datetime.now(UTC), _terms(params, collections)
-    report = CollectReport(kept=_tidy(catalog, terms, clip_store, started))
+    started, policy = datetime.now(UTC), _claim_policy(params, collections)
+    report = CollectReport(kept=_tidy(catalog, policy, clip_store, started))
     if again:
-        end_waiting(catalog, terms, started)
-    due = n_due(catalog, terms, started)
+        end_waiting(catalog, policy, started)
+    due = n_due(catalog, policy, started)
     total = due if limit is None else min(due, limit)
-    holder = this_collector()
-    songs = islice(_claimed(catalog, terms, holder, started, n_workers), limit)
-    with _downloads(clip_store, holder) as downloads:
+    worker_id = own_worker_id()
+    songs = islice(_claimed(catalog, policy, worker_id, started, n_workers), limit)
+    with _downloads(clip_store, worker_id) as downloads:
         task = partial(_make_clip, store=clip_store, params=params, downloads=downloads)
         try:
             with closing(_spread(task, songs, n_workers)) as outcomes:
                 for outcome in progress(outcomes, total, "clips"):
-                    recipe = terms.recipe if outcome.clip else terms.attempt
-                    record_clip(catalog, outcome, recipe, holder=holder)
+                    recipe = policy.recipe if outcome.clip else policy.attempt
+                    record_clip(catalog, outcome, recipe, worker_id=worker_id)
                     report.add(outcome)
         finally:
-            release_songs(catalog, holder)
+            release_songs(catalog, worker_id)
     return report
 
 
@@ -133,31 +134,31 @@ def count_due(catalog: Catalog, collections: tuple[str, ...], clip_store: Path, 
     Raises:
         InputError: a collection holds no song.
     """
-    now, terms = datetime.now(UTC), _terms(params, collections)
-    _tidy(catalog, terms, clip_store, now)
-    return n_due(catalog, terms, now)
+    now, policy = datetime.now(UTC), _claim_policy(params, collections)
+    _tidy(catalog, policy, clip_store, now)
+    return n_due(catalog, policy, now)
 
 
-def _tidy(catalog: Catalog, terms: Terms, clip_store: Path, now: datetime) -> int:
+def _tidy(catalog: Catalog, policy: ClaimPolicy, clip_store: Path, now: datetime) -> int:
     """Bring the queue up to date with the store and the settings; return how many clips are there."""
-    stored = clips_of(catalog, terms.collections, terms.recipe)
+    stored = clips_of(catalog, policy.collections, policy.recipe)
     lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
-    tidy_queue(catalog, terms, lost, now)
+    tidy_queue(catalog, policy, lost, now)
     return len(stored) - len(lost)
 
 
-def _terms(params: Params, collections: tuple[str, ...]) -> Terms:
-    """On which terms `params.yaml` lets songs be taken."""
+def _claim_policy(params: Params, collections: tuple[str, ...]) -> ClaimPolicy:
+    """Which songs the settings let a worker claim, and how."""
     how = params.clips.model_dump_json() + params.audio.model_dump_json()
     attempt = hashlib.sha256(how.encode()).hexdigest()[:16]
     youtube = params.audio.youtube
-    return Terms(
+    return ClaimPolicy(
         collections, clip_recipe(params.clips), attempt, youtube.per_hour if youtube.download_permitted else 0
     )
 
 
 @contextmanager
-def _downloads(clip_store: Path, holder: str) -> Iterator[Path]:
+def _downloads(clip_store: Path, worker_id: str) -> Iterator[Path]:
     """A folder beside the store for what is being fetched; what killed collectors left there or in it is removed."""
     downloads = clip_store.with_name("downloads")
     downloads.mkdir(parents=True, exist_ok=True)
@@ -168,7 +169,7 @@ def _downloads(clip_store: Path, holder: str) -> Iterator[Path]:
         with suppress(FileNotFoundError):  # another collector has just finished it
             if unfinished.stat().st_mtime < time.time() - LEASE.total_seconds():
                 unfinished.unlink()
-    own = downloads / holder
+    own = downloads / worker_id
     own.mkdir(exist_ok=True)
     try:
         yield own
@@ -177,10 +178,10 @@ def _downloads(clip_store: Path, holder: str) -> Iterator[Path]:
 
 
 def _claimed(
-    catalog: Catalog, terms: Terms, holder: str, started: datetime, n_workers: int
+    catalog: Catalog, policy: ClaimPolicy, worker_id: str, started: datetime, n_workers: int
 ) -> Iterator[Track]:
     """Songs to be done, taken few at a time so that others find some too."""
-    while songs := claim_songs(catalog, terms, n_workers, holder, started, datetime.now(UTC)):
+    while songs := claim_songs(catalog, policy, n_workers, worker_id, started, datetime.now(UTC)):
         yield from songs
 
 
@@ -209,13 +210,13 @@ def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> Clip
             raise InputError(
                 f"{store}: {error.strerror}; free some space, then run mer clips again"
             ) from error
-        return _surprise(track, error)
+        return _unexpected_failure(track, error)
     except Exception as error:  # noqa: BLE001 - whatever a song sets off, it is kept and the others go on
-        return _surprise(track, error)
+        return _unexpected_failure(track, error)
     return ClipOutcome(track.track_id, clip, match=fetched.match, n_bytes=fetched.n_bytes)
 
 
-def _surprise(track: Track, error: Exception) -> ClipOutcome:
+def _unexpected_failure(track: Track, error: Exception) -> ClipOutcome:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return ClipOutcome(track.track_id, None, reason, Failure.BUSY)
 

@@ -1,6 +1,6 @@
 """Where numbers are computed: on the CPU, or on a GPU that torch finds."""
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 
 def torch_device(device: str) -> str:

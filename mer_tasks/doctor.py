@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mer_tasks.alerts import mail_server, on_one_line, without_passwords
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, load_machine, load_params
 
 Status = Literal["ok", "note", "problem"]

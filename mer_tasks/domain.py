@@ -1,4 +1,4 @@
-"""The nouns of the road: frozen types without input or output."""
+"""The types that all modules share: frozen, without input or output."""
 
 import re
 from collections.abc import Mapping
@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
-
-from mer_tasks.errors import InputError as InputError
-from mer_tasks.errors import UnavailableError as UnavailableError
 
 
 class Mood(StrEnum):
@@ -45,7 +42,7 @@ SAMPLE_COLLECTION = "sample"
 
 
 class LabelKind(StrEnum):
-    """Who says a song's mood; a person outranks a file, a file outranks charts."""
+    """The kinds of source of a song's mood; a person outranks a file, a file outranks charts."""
 
     PERSON = "person"
     FILE = "file"
@@ -57,8 +54,8 @@ class Track:
     """A song, and where its audio is: `path` a local file, `url` an address; both may be absent.
 
     `isrc` is the recording's international code (ISO 3901), `duration_s` its length in seconds,
-    `licence` the address or name of what it is published under. A song that `may_fetch` says no to
-    is listed, but its audio is never asked for.
+    `licence` the address or name of what it is published under. A song that is not
+    `may_fetch` is listed, but its audio is never requested.
     """
 
     track_id: str
@@ -83,7 +80,7 @@ class ChartEntry:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """The seconds of a song that models hear, stored by the SHA-256 of its bytes.
+    """The seconds of a song that models are given, stored by the SHA-256 of its bytes.
 
     `start_s` and `duration_s` in seconds, `sr` in Hz, `loudness_lufs` integrated loudness
     after ITU-R BS.1770-4 in LUFS. `fingerprint` is Chromaprint's, 32-bit integers, little-endian.
@@ -112,8 +109,8 @@ class Failure(StrEnum):
 class ClipOutcome:
     """What came of one attempt to cut a track's clip: a clip, or the reason there is none.
 
-    A failure's server may have said how long to leave it alone (`retry_after_s`). `match` says which
-    of several candidates was taken and its score; `n_bytes` came over the network in `seconds`.
+    `retry_after_s` is how long a failure's server asked to be left alone, in seconds. `match` is which of
+    several candidates was taken, and its score; `n_bytes` came over the network in `seconds`.
     """
 
     track_id: str

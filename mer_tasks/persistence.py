@@ -1,16 +1,19 @@
 """Fitted pipelines on disk without a pickle: arrays, state dicts, and skops with a list of types of our own.
 
-A file cannot run code when it is read: a version comes from a server that others write to.
+A file cannot run code when it is read: a version comes from a server that others write to. The same model gives
+the same bytes, so that DVC sees a change only where there is one.
 """
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.files import replacing, write_text
 
 if TYPE_CHECKING:
@@ -23,14 +26,7 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
 }
 """What fitting gives an estimator, for those whose whole state is a few arrays."""
 
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
+TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 """The types beside skops' own that a stored estimator may hold; never read from the file itself."""
 
 
@@ -63,7 +59,7 @@ def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
             elif type(step).__name__ in ARRAYS:
                 _load_arrays(step, folder / f"{name}.npz")
             else:
-                model.steps[place] = (name, _load_skops(folder / f"{name}.skops"))
+                model.steps[place] = (name, _load_skops(step, folder / f"{name}.skops"))
     except InputError:
         raise
     except Exception as error:  # torch, numpy and skops raise whatever a damaged file provokes
@@ -89,14 +85,18 @@ def _load_arrays(step: Any, path: Path) -> None:
 def _save_network(step: Any, path: Path) -> None:
     import torch
 
-    state = {name: value.cpu() for name, value in step.module_.state_dict().items()}
+    content = io.BytesIO()  # into a file, torch would write the temporary file's name as well
+    torch.save({name: value.cpu() for name, value in step.module_.state_dict().items()}, content)
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        temporary.write_bytes(content.getvalue())
 
 
 def _load_network(step: Any, path: Path) -> None:
     import torch
 
+    with zipfile.ZipFile(path) as file:
+        if altered := file.testzip():  # torch does not look at the checksums
+            raise ValueError(f"{altered} is not what was written")
     state = torch.load(path, map_location="cpu", weights_only=True)
     step.initialize()
     step.module_.load_state_dict(state)
@@ -106,10 +106,44 @@ def _save_skops(step: Any, path: Path) -> None:
     import skops.io
 
     with replacing(path) as temporary:
-        skops.io.dump(step, temporary)
+        temporary.write_bytes(_without_addresses(skops.io.dumps(step)))
 
 
-def _load_skops(path: Path) -> Any:
+def _without_addresses(skops_file: bytes) -> bytes:
+    """A skops file whose objects are numbered in order, where skops writes their places in memory and the time."""
+    with zipfile.ZipFile(io.BytesIO(skops_file)) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    numbers: dict[int, int] = {}
+    names: dict[str, str] = {}
+
+    def renumbered(node: dict[str, Any]) -> dict[str, Any]:
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+        name = node.get("file")
+        if isinstance(name, str):
+            node["file"] = names.setdefault(name, f"{len(names)}{Path(name).suffix}")
+        return node
+
+    schema = json.loads(members.pop("schema.json"), object_hook=renumbered)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name, new_name in names.items():
+            file.writestr(_member(new_name), members[name])
+        file.writestr(_member("schema.json"), json.dumps(schema))
+    return content.getvalue()
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """An entry of a zip file without the time of day."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+def _load_skops(step: Any, path: Path) -> Any:
     import skops.io
 
-    return skops.io.load(path, trusted=list(TRUSTED))
+    loaded = skops.io.load(path, trusted=list(TRUSTED))
+    if type(loaded) is not type(step):
+        raise InputError(f"{path}: holds no {type(step).__name__}; train the model again")
+    return loaded

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,8 +18,10 @@ import psutil
 from ruamel.yaml import YAML
 
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
+from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
 from mer_tasks.settings import Machine, Params, load_params
 from mer_tasks.workspace import Workspace
@@ -80,6 +83,20 @@ def create_workspace(
     write_catalog_state(unfinished, machine)
     unfinished.root.rename(folder)
     return Workspace(folder)
+
+
+def check_run(params: Params, machine: Machine) -> None:
+    """Refuse at once what the stages would refuse one after the other, hours later.
+
+    Raises:
+        InputError: the snapshot's day lies in the future, a collection holds no song on it, or weights are missing.
+        UnavailableError: the catalog cannot be reached now.
+    """
+    as_of = params.snapshot.as_of
+    if as_of != "latest" and as_of > datetime.now(UTC).date():
+        raise InputError(f"snapshot.as_of: {as_of} lies in the future; write a day that has come, or latest")
+    check_collections(Catalog.open(machine.catalog_url), params.snapshot)
+    check_networks(params)
 
 
 def write_state(workspace: Workspace, params: Params, machine: Machine) -> None:
@@ -225,6 +242,8 @@ def _override(values: Any, key: str, value: Any) -> None:
 def _keep_models(values: Any, models: Sequence[str]) -> None:
     """Leave out the models that a run does not train."""
     known = list(values["models"])
+    if not models:
+        raise InputError(f"models: none is left; name one of {', '.join(known)}")
     if unknown := sorted(set(models) - set(known)):
         raise InputError(f"models: {', '.join(unknown)} not in params.yaml; known are {', '.join(known)}")
     for name in known:

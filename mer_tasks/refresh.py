@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from mer_tasks.alerts import Alert
 from mer_tasks.catalog.charts import ChartReport, known_version, record_chart
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Params
 from mer_tasks.sources.charts import read_chart
 
@@ -26,7 +26,7 @@ def refresh_chart(catalog: Catalog, name: str, params: Params, machine: Machine)
 
 
 def fall_alert(report: ChartReport) -> Alert:
-    """What a person is told of a chart that suddenly has far fewer songs."""
+    """The alert about a chart that suddenly has far fewer songs."""
     return Alert(
         f"chart {report.chart} fell to {report.n_entries} songs",
         f"It usually has {report.usual:g}. What was there stays in the catalog; see whether the source has"

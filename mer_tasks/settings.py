@@ -3,10 +3,12 @@
 import difflib
 import os
 import pkgutil
+import re
 from collections.abc import Mapping
 from datetime import date
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
@@ -24,7 +26,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from mer_tasks.domain import InputError, Mood
+from mer_tasks.domain import Mood
+from mer_tasks.errors import InputError
 from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -32,6 +35,12 @@ Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 Queue = Literal["default", "gpu"]
 """Where a task waits for a worker: only what gains from a GPU waits for one."""
+
+Kept = Literal["given", "table", "array"]
+"""How a data set keeps a representation: as it came with the songs, a row of numbers a clip, or an array a clip."""
+
+TABLES: tuple[Kept, ...] = ("given", "table")
+"""What a system reads that takes a row of numbers a song."""
 
 Block = Literal[
     "mfcc",
@@ -329,7 +338,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     if not path.is_file():
         raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))
@@ -357,10 +366,12 @@ def parse_params(values: object, where: str) -> Params:
     if not isinstance(values, Mapping):
         raise InputError(f"{where}: holds no sections; take the project's own params.yaml as a start")
     values = {**values}
-    for section, package, key in PLUGINS:
+    for section in PACKAGES:
         if isinstance(entries := values.get(section), Mapping):
             values[section] = {
-                name: _plugin_settings(package, str(name), entry, key, f"{where}: {section}.{name}")
+                _plugin_name(name, f"{where}: {section}"): _plugin_settings(
+                    section, name, entry, f"{where}: {section}.{name}"
+                )
                 for name, entry in entries.items()
             }
     params = checked(Params, values, where)
@@ -368,40 +379,58 @@ def parse_params(values: object, where: str) -> Params:
     return params
 
 
-PLUGINS = (
-    ("representations", "mer_tasks.features.representations", None),
-    ("models", "mer_tasks.models", "system"),
-)
-"""Sections whose entries are checked by modules of a package, and the key that names an entry's module."""
+PLUGIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+COMPARISON = "comparison"
+"""The name in `metrics/` under which all models stand side by side."""
 
 
-def plugin_names(package: str) -> tuple[str, ...]:
-    """The modules of a package: found by listing its folder."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__)))
-
-
-def _plugin_settings(package: str, name: str, entry: object, key: str | None, where: str) -> Section:
-    """An entry's keys, checked by the `Settings` of its module."""
-    values = dict(entry) if isinstance(entry, Mapping) else {} if entry is None else entry
-    module = name
-    if key and isinstance(values, dict):
-        module = values.setdefault(key, name)
-    known = plugin_names(package)
-    if module not in known:
+def _plugin_name(name: object, where: str) -> str:
+    """A name of an entry, which is also the name of its files."""
+    if not isinstance(name, str) or not PLUGIN_NAME.fullmatch(name) or name == COMPARISON:
         raise InputError(
-            f"{where}: no {package.rpartition('.')[2]} {module!r}{_closest(str(module), {*known})}"
+            f"{where}: {name!r} is no name; take letters, digits, _ and -, and not {COMPARISON!r}"
         )
-    settings: type[Section] = import_module(f"{package}.{module}").Settings
+    return name
+
+
+PACKAGES = {"representations": "mer_tasks.features.representations", "models": "mer_tasks.models"}
+"""Sections whose entries are checked by modules of a package."""
+
+
+def plugin_names(section: str) -> tuple[str, ...]:
+    """The modules that a section's entries may name: found by listing the package's folder."""
+    path = import_module(PACKAGES[section]).__path__
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
+
+
+def _module(section: str, name: str) -> ModuleType:
+    return import_module(f"{PACKAGES[section]}.{name}")
+
+
+def _plugin_settings(section: str, name: str, entry: object, where: str) -> Section:
+    """An entry's keys, checked by the `Settings` of its module: a model's `system`, else that of its name."""
+    values = dict(entry) if isinstance(entry, Mapping) else {} if entry is None else entry
+    module, what = name, "representation"
+    if section == "models" and isinstance(values, dict):
+        module, what = values.setdefault("system", name), "system"
+    known = plugin_names(section)
+    if module not in known:
+        raise InputError(f"{where}: there is no {what} {module!r}{_closest(str(module), {*known})}")
+    settings: type[Section] = _module(section, module).Settings
     return checked(settings, values, where, ".")
 
 
 def _check_readings(params: Params, where: str) -> None:
-    """Models must read what there is, and a tonnetz needs semitones."""
+    """Models must read what there is and what suits their system, and a tonnetz needs semitones."""
+    kept = {name: _module("representations", name).KEPT for name in params.representations}
     for name, model in params.models.items():
-        if model.reads not in params.representations:
-            known = ", ".join(params.representations)
+        wanted = _module("models", model.system).READS
+        suitable = [representation for representation in kept if kept[representation] in wanted]
+        if model.reads not in suitable:
+            problem = f"{model.system} cannot read it" if model.reads in kept else "not among representations"
             raise InputError(
-                f"{where}: models.{name}.reads: {model.reads!r} is not among representations ({known})"
+                f"{where}: models.{name}.reads: {model.reads!r}: {problem}; write one of {', '.join(suitable)}"
             )
     for name, representation in params.representations.items():
         stacked = isinstance(representation, StackSettings) and "tonnetz" in representation.stack
@@ -421,7 +450,9 @@ def checked(model: type[Checked], values: object, where: str, joint: str = ": ")
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}{joint}{_first_problem(error, model)}") from error
+        problem = _first_problem(error, model)
+        joint = ": " if problem.startswith(": ") else joint  # the values are no section, so no key is named
+        raise InputError(f"{where}{joint}{problem.removeprefix(': ')}") from error
 
 
 def load_machine(root: Path = Path()) -> Machine:
@@ -467,5 +498,7 @@ def _keys_beside(model: type[BaseModel], place: list[str]) -> set[str]:
 
 def _closest(name: str, known: set[str]) -> str:
     """A remedy for a misspelt name: the nearest known one, or all of them."""
+    if not known:
+        return "; take it out"
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""What every list of songs is held to, wherever it comes from: ids, paths, addresses, CSV."""
+"""The rules for every list of songs, wherever it comes from: ids, paths, addresses, CSV."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 LONGEST_ID = 200
 """Characters of a track's id: as many as the catalog's column takes."""
@@ -22,7 +22,7 @@ class Record(NamedTuple):
 
     line: int
     fields: list[str]
-    complaint: str = ""
+    problem: str = ""
 
 
 def csv_records(text: str) -> Iterator[Record]:
@@ -60,7 +60,7 @@ def collection_name(text: str) -> str:
     """The name of a collection of songs; a chart's name is one too.
 
     Raises:
-        InputError: it is too long, or holds something else than letters, digits, _, - and the dot.
+        InputError: it is too long, or has something else in it than letters, digits, _, - and the dot.
     """
     if not COLLECTION_NAME.fullmatch(text):
         raise InputError(f"{text!r}: a name has letters, digits, _, - and . only, up to 100")

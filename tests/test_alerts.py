@@ -28,14 +28,14 @@ from mer_tasks.alerts import (
     send_alert,
     without_passwords,
 )
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 
 ALERT = Alert("mood calm is missing", "no song is calm\n  - T1 (Björk: Jóga)", "critical")
 
 
 class SmtpSink(socketserver.ThreadingTCPServer):
-    """A mail server on loopback that keeps what it was told; it offers no STARTTLS."""
+    """A mail server on loopback that keeps what it was message; it offers no STARTTLS."""
 
     def __init__(self, refuse: bool = False, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), SmtpConversation)
@@ -54,24 +54,24 @@ class SmtpConversation(socketserver.StreamRequestHandler):
     server: SmtpSink
 
     def handle(self) -> None:
-        self.say("220 sink")
+        self.reply("220 sink")
         while line := self.rfile.readline().decode().strip():
             self.server.commands.append(line)
             verb = line.split()[0].upper()
             if verb == "EHLO":
-                self.say("250-sink\r\n250 AUTH PLAIN")
+                self.reply("250-sink\r\n250 AUTH PLAIN")
             elif verb == "AUTH":
-                self.say("235 welcome")
+                self.reply("235 welcome")
             elif verb == "RCPT" and self.server.refuse:
-                self.say("550 no such person")
+                self.reply("550 no such person")
             elif verb == "DATA":
-                self.say("354 go on")
+                self.reply("354 go on")
                 self.server.messages.append(b"".join(iter(self.rfile.readline, b".\r\n")))
-                self.say("250 taken")
+                self.reply("250 taken")
             else:
-                self.say("221 bye" if verb == "QUIT" else "250 fine")
+                self.reply("221 bye" if verb == "QUIT" else "250 fine")
 
-    def say(self, words: str) -> None:
+    def reply(self, words: str) -> None:
         self.wfile.write(f"{words}\r\n".encode())
 
 
@@ -128,8 +128,8 @@ def test_alert_is_mailed_to_everybody(tmp_path: Path) -> None:
     assert message["Subject"] == "[mer] critical: mood calm is missing"
     assert message["From"] == "mer@localhost"
     assert message.get_content().splitlines() == ["no song is calm", "  - T1 (Björk: Jóga)"]
-    told = [command for command in sink.commands if command.upper().startswith("RCPT")]
-    assert ["ann@example.org" in told[0], "bob@example.org" in told[1]] == [True, True]
+    message = [command for command in sink.commands if command.upper().startswith("RCPT")]
+    assert ["ann@example.org" in message[0], "bob@example.org" in message[1]] == [True, True]
     assert kept(tmp_path)[0]["delivered"] is True
 
 

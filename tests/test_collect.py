@@ -104,7 +104,7 @@ def test_each_song_gives_a_clip_or_a_reason(
     assert report.clips == 2
     assert {failure.track_id: failure.reason for failure in report.failures} == outcomes
     assert outcomes["short"] == "short.wav: is 0.3 s long; a clip needs 0.5 s"
-    assert outcomes["gone"] == f"{site}/gone.mp3: answers 404 File not found"
+    assert outcomes["gone"] == f"{site}/gone.mp3: responds with 404 File not found"
     assert outcomes["noise"].startswith("noise.mp3: ")
     assert list(scratch.iterdir()) == []
 

@@ -24,7 +24,7 @@ from mer_tasks.demo.api import Airflow, Task
 from mer_tasks.demo.servers import LOOPBACK, RECORD, ServerError, Servers, end_leftovers, free_port
 from mer_tasks.demo.show import Progress, score_table
 from mer_tasks.demo.timings import Timings
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 
 FAMILY = (

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mer_tasks.device import features_device, torch_device
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 HAS_GPU = torch.cuda.is_available()
 

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.small_project import make_project, mer, run
+from tests.small_project import make_project, mer, run, shrunk_params
 
-MODELS = ("logistic_regression", "neural_network", "resnet18")
+MODELS = shrunk_params()["models"]
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def test_every_model_is_scored_on_named_songs(project: Path) -> None:
     for name in MODELS:
         metrics = json.loads((project / "metrics" / f"{name}.json").read_text())
         assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
-        assert metrics["reads"] == ("resnet18" if name == "resnet18" else "summary")
+        assert metrics["reads"] == MODELS[name]["reads"]
         assert metrics["protocol"] == "grouped" and len(metrics["folds"]) == 3
         assert set(metrics["recall"]) == {"sad", "happy", "energetic", "calm"}
         predictions = pd.read_csv(project / "data" / "predictions" / f"{name}.csv")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ import pytest
 
 from mer_tasks import pipeline
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.domain import InputError
+from mer_tasks.catalog.importing import import_songs
+from mer_tasks.errors import InputError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     CommandError,
+    check_run,
     create_workspace,
     prune_workspaces,
     reproduce,
@@ -78,6 +81,7 @@ def project(tmp_path: Path) -> Workspace:
     """A project with the real settings and stages that are done in no time."""
     project = tmp_path / "project"
     (project / ".dvc").mkdir(parents=True)
+    (project / ".dvc" / "config").write_text("[core]\n    no_scm = true\n", encoding="utf-8")
     (project / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (project / "dvc.yaml").write_text(STAGES.format(log=tmp_path / "log"), encoding="utf-8")
     return Workspace(project)
@@ -159,7 +163,7 @@ def test_the_project_itself_sees_a_change_of_the_catalog_and_of_code(
     run(["dvc", "repro", "snapshot"], project.root, machine)
     assert runs_of_snapshot(project) == 1
     songs = project.root / "songs.csv"
-    songs.write_text("track_id,title,artist,mood\none,One,Ann,sad\n")
+    songs.write_text("track_id,title,artist,mood,url\none,One,Ann,sad,https://songs.example/1.mp3\n")
     run(["mer", "import", "songs.csv", "--collection", "mine", "--no-clips"], project.root, machine)
     run(["dvc", "repro", "snapshot"], project.root, machine)
     assert runs_of_snapshot(project) == 2
@@ -205,7 +209,7 @@ def test_the_real_pipeline_is_read_by_dvc_in_a_workspace(machine: Machine) -> No
         ({"snapshot.as_of": "2026-13-01"}, None, "snapshot.as_of"),
         ({"models.svm.C": 1}, None, "models.svm.C: params.yaml has no section 'models.svm'"),
         ({}, ["svm"], "models: svm not in params.yaml; known are logistic_regression, neural_network"),
-        ({}, [], "models: "),
+        ({}, [], "models: none is left; name one of logistic_regression, "),
         ({"evaluation.folds": 1}, None, "evaluation.folds"),
     ],
 )
@@ -221,6 +225,33 @@ def test_wrong_settings_are_named_and_leave_no_workspace(
         create_workspace(project, folder, overrides, models, machine)
     assert "\n" not in str(error.value)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"snapshot.as_of": "2999-01-01"}, "snapshot.as_of: 2999-01-01 lies in the future; write a day"),
+        ({"snapshot.collections": ["nowhere"]}, "collection nowhere: holds no songs; the catalog has mine"),
+        ({"snapshot.as_of": "2020-01-01"}, "collection mine: holds no songs; the catalog has none"),
+        (
+            {"representations.resnet18.weights": "absent.pth"},
+            "weights: absent.pth: no such file; give imagenet",
+        ),
+    ],
+)
+def test_what_the_stages_would_refuse_later_is_refused_at_once(
+    project: Workspace, machine: Machine, settings: dict[str, object], complaint: str
+) -> None:
+    songs = project.root / "songs.csv"
+    songs.write_text("track_id,title,artist,mood,url\none,One,Ann,sad,https://songs.example/1.mp3\n")
+    import_songs(Catalog.open(machine.catalog_url), songs, "mine")
+    overrides = {"snapshot.collections": ["mine"], "representations.resnet18.weights": "none"}
+    folder = machine.home / "runs" / "one"
+    workspace = create_workspace(project, folder, overrides | settings, None, machine)
+    with pytest.raises(InputError, match=complaint):
+        check_run(load_params(workspace.params_file), machine)
+    sound = create_workspace(project, machine.home / "runs" / "sound", overrides, None, machine)
+    check_run(load_params(sound.params_file), machine)
 
 
 def test_a_run_keeps_its_settings_whatever_becomes_of_the_project(
@@ -268,7 +299,7 @@ def test_other_settings_are_computed_anew(project: Workspace, machine: Machine) 
 def test_a_project_without_a_cache_of_its_own_uses_one_under_home(
     project: Workspace, machine: Machine
 ) -> None:
-    (project.root / ".dvc").rmdir()
+    shutil.rmtree(project.root / ".dvc")
     workspace = open_run(project, machine)
     reproduce(workspace, "snapshot", machine)
     assert (machine.home / "dvc-cache" / "files").is_dir()

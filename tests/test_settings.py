@@ -1,13 +1,22 @@
 """params.yaml and the MER_* variables: every mistake is one line that names the key and the remedy."""
 
+import copy
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from mer_tasks.domain import InputError
-from mer_tasks.settings import load_machine, load_params
+from mer_tasks.errors import InputError
+from mer_tasks.models import neural_network, queue_of, resnet18
+from mer_tasks.settings import Params, load_machine, load_params, parse_params, plugin_names
 
-PARAMS = Path("params.yaml")
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+LOGISTIC = {"system": "logistic_regression", "reads": "spotify", "C": 1.0, "max_iter": 10}
+
+Values = dict[str, Any]
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -140,3 +149,159 @@ def test_home_is_where_everything_of_the_machine_lies(
     machine = load_machine()
     assert machine.catalog_url == f"sqlite:///{tmp_path}/here/catalog.db"
     assert machine.mlflow_uri == f"sqlite:///{tmp_path}/here/mlflow/mlflow.db"
+
+
+def values_with(change: Callable[[Values], object]) -> Values:
+    """The contents of params.yaml with a change."""
+    values: Values = yaml.safe_load(PARAMS.read_text())
+    change(values)
+    return values
+
+
+def refusal(change: Callable[[Values], object]) -> str:
+    """The one line by which params.yaml with this change is refused."""
+    with pytest.raises(InputError) as caught:
+        parse_params(values_with(change), "params.yaml")
+    message = str(caught.value)
+    assert message.startswith("params.yaml: ") and "\n" not in message
+    return message.removeprefix("params.yaml: ")
+
+
+def model(name: object, **keys: object) -> Callable[[Values], object]:
+    """A change that adds a logistic regression under this name."""
+    return lambda values: values["models"].update({name: {**LOGISTIC, **keys}})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda values: values["models"].update(logistic_regresion={"reads": "summary"}),
+            "models.logistic_regresion: there is no system 'logistic_regresion'; did you mean logistic_regression?",
+        ),
+        (
+            model("mine", system="forest"),
+            "models.mine: there is no system 'forest'; known are " + ", ".join(plugin_names("models")),
+        ),
+        (model("mine", system=["x"]), "models.mine: there is no system ['x']; known are "),
+        (model("mine", system=None), "models.mine: there is no system None; known are "),
+        (
+            model("mine", c=1.0),
+            "models.mine.c: unknown key; known are C, max_iter, reads, system",
+        ),
+        (model("mine", max_itr=1), "models.mine.max_itr: unknown key; did you mean max_iter?"),
+        (model("mine", C=-1), "models.mine.C: Input should be greater than 0, not -1"),
+        (
+            model("mine", reads="sumary"),
+            "models.mine.reads: 'sumary': not among representations; write one of spotify, summary, resnet18",
+        ),
+        (
+            model("mine", reads="image"),
+            "models.mine.reads: 'image': logistic_regression cannot read it; write one of spotify, summary, ",
+        ),
+        (
+            lambda values: values["representations"].pop("summary"),
+            "models.logistic_regression.reads: 'summary': not among representations; write one of spotify, ",
+        ),
+        (
+            lambda values: values["representations"].update(summry={}),
+            "representations.summry: there is no representation 'summry'; did you mean summary?",
+        ),
+        (
+            lambda values: values["representations"].update(summary={"frames": 1}),
+            "representations.summary.frames: unknown key; take it out",
+        ),
+        (
+            lambda values: values["representations"]["image"].update(stack=[]),
+            "representations.image.stack: Tuple should have at least 1 item",
+        ),
+        (
+            lambda values: values["models"].update(logistic_regression=5),
+            "models.logistic_regression: Input should be a valid dictionary",
+        ),
+        (
+            lambda values: values["models"].update(logistic_regression=None),
+            "models.logistic_regression.reads: missing; add it (and 2 more)",
+        ),
+        (
+            lambda values: values["models"]["neural_network"].update(hidden=[8, 0]),
+            "models.neural_network.hidden.1: Input should be greater than 0, not 0",
+        ),
+        (lambda values: values.update(models={}), "models: Dictionary should have at least 1 item"),
+        (lambda values: values.update(models=None), "models: Input should be a valid dictionary, not None"),
+        (lambda values: values.pop("models"), "models: missing; add it"),
+        (lambda values: values.pop("representations"), "representations: missing; add it"),
+    ],
+)
+def test_a_mistake_in_a_model_or_representation_is_named_with_the_remedy(
+    change: Callable[[Values], object], message: str
+) -> None:
+    assert refusal(change).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "a b", "", ".", "a.b", 1, None, "comparison", "ä"])
+@pytest.mark.parametrize("section", ["models", "representations"])
+def test_a_name_that_cannot_name_files_is_refused(name: object, section: str) -> None:
+    entry = LOGISTIC if section == "models" else {}
+    message = refusal(lambda values: values[section].update({name: entry}))
+    assert message.startswith(f"{section}: {name!r} is no name; take letters, digits, _ and -")
+
+
+def test_two_models_share_a_system() -> None:
+    params = parse_params(
+        values_with(
+            lambda values: values["models"].update({"paper": LOGISTIC, "Ours-2": {**LOGISTIC, "C": 2}})
+        ),
+        "x",
+    )
+    paper, ours = params.models["paper"], params.models["Ours-2"]
+    assert type(paper) is type(ours) is type(params.models["logistic_regression"])
+    assert (paper.system, ours.system) == ("logistic_regression", "logistic_regression")
+    assert [one.model_dump()["C"] for one in (paper, ours)] == [1.0, 2.0]
+
+
+def test_a_model_is_of_the_system_of_its_name_where_none_is_given() -> None:
+    params = load_params(PARAMS)
+    assert isinstance(params.models["neural_network"], neural_network.Settings)
+    assert isinstance(params.models["resnet18"], resnet18.Settings)
+    assert params.models["resnet18"].system == "resnet18"
+    assert queue_of(params, "resnet18") == resnet18.QUEUE
+
+
+def test_a_representation_without_keys_may_be_left_empty() -> None:
+    params = parse_params(values_with(lambda values: values["representations"].update(summary=None)), "x")
+    assert params.representations["summary"] == load_params(PARAMS).representations["summary"]
+
+
+def test_what_was_parsed_is_parsed_again_from_its_own_values() -> None:
+    params = parse_params(values_with(model("mine")), "x")
+    values = json.loads(json.dumps(params.model_dump(mode="json")))
+    before = copy.deepcopy(values)
+    again = parse_params(values, "x")
+    assert again == params
+    assert values == before  # parsing changes nothing of what it is given
+    assert {name: type(one) for name, one in again.models.items()} == {
+        name: type(one) for name, one in params.models.items()
+    }
+    assert values["models"]["neural_network"]["hidden"] == [128, 128, 64, 32]
+    assert values["representations"]["image"]["mel"] == "db"
+
+
+def test_a_day_is_parsed_again_from_its_own_values() -> None:
+    params = parse_params(values_with(lambda values: values["snapshot"].update(as_of="2026-11-22")), "x")
+    assert parse_params(params.model_dump(mode="json"), "x") == params
+
+
+@pytest.mark.parametrize("section", ["models", "representations"])
+def test_settings_do_not_change(section: str) -> None:
+    params: Params = load_params(PARAMS)
+    entry = next(iter(getattr(params, section).values()))
+    with pytest.raises(ValueError, match="frozen"):
+        entry.reads = "other"
+
+
+def test_modules_are_found_by_listing_a_folder() -> None:
+    folder = PARAMS.parent / "mer_tasks" / "models"
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(plugin_names("models")) == files
+    assert {"logistic_regression", "neural_network", "resnet18"} <= files

@@ -75,12 +75,12 @@ def done(catalog: Catalog) -> dict[str, int]:
 
 
 def check_all_is_well(catalog: Catalog, music: Music, store: Path) -> None:
-    """Every song has one clip, every file in the store is whole, and nobody holds anything."""
+    """Every song has one clip, every file in the store is whole, and no claim is left."""
     assert done(catalog) == dict.fromkeys(music.names, 1)
     with catalog.reading() as connection:
         recorded = set(connection.scalars(select(clips.c.sha256)))
         waiting = connection.scalar(
-            select(func.count()).where(queue.c.due_at.is_not(None) | queue.c.holder.is_not(None))
+            select(func.count()).where(queue.c.due_at.is_not(None) | queue.c.worker_id.is_not(None))
         )
     files = list(store.glob("*/*.mp3"))
     assert {file.stem for file in files} == recorded

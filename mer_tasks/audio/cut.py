@@ -64,7 +64,7 @@ def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarr
 def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
-    `start_s` says that the file holds only the clip, which starts there in a longer song. The same
+    With `start_s` the file holds only the clip, which starts there in a longer song. The same
     song and settings give the same bytes. An mp3 that is a clip already is copied byte for byte: a
     second encoding would lose sound for nothing.
 
@@ -106,7 +106,7 @@ def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
 def _is_mp3(song: Path) -> bool:
     try:
         with song.open("rb") as file, soundfile.SoundFile(file) as audio:
-            return audio.format == "MP3"
+            return bool(audio.format == "MP3")
     except (soundfile.SoundFileError, TypeError):
         return False
 

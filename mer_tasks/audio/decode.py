@@ -37,12 +37,12 @@ class Sound:
     @property
     def duration_s(self) -> float:
         """How long it sounds, in seconds."""
-        return self.y.shape[1] / self.sr
+        return float(self.y.shape[1] / self.sr)
 
     @property
     def channels(self) -> int:
         """How many channels it has."""
-        return self.y.shape[0]
+        return int(self.y.shape[0])
 
 
 def decode(source: Path | bytes, start_s: float = 0.0, duration_s: float | None = None) -> Sound:
@@ -82,7 +82,7 @@ def duration_of(source: Path | bytes) -> float:
 
 def mono(sound: Sound, sr: int) -> np.ndarray:
     """One channel (the mean of all) at `sr` Hz, shape (n,), as `librosa.load(…, sr=sr)` gives it."""
-    y = sound.y.mean(axis=0)
+    y: np.ndarray = sound.y.mean(axis=0)
     if sound.sr == sr:
         return y
     n = math.ceil(len(y) * sr / sound.sr)
@@ -131,9 +131,9 @@ def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> byt
     return done.stdout
 
 
-def _reason(complaint: str) -> str:
-    """What ffmpeg's complaint means for a person."""
-    if "0:a:0" in complaint:
+def _reason(message: str) -> str:
+    """What ffmpeg's message means for a person."""
+    if "0:a:0" in message:
         return "has no audio stream"
     return "is not audio that libsndfile or ffmpeg can read; fetch or export it again, as mp3 for instance"
 

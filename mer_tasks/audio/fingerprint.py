@@ -20,7 +20,7 @@ MAX_BIT_ERRORS = 0.2
 """Different songs differ in half of the bits; encodings of one in under a tenth (AcoustID matches below 0.25)."""
 
 FREQUENT = 20
-"""An integer that more clips than this share, such as that of silence, says nothing."""
+"""An integer that more clips than this share, such as that of silence, proves nothing."""
 
 
 def fingerprint(clip: Path) -> bytes:

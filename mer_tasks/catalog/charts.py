@@ -1,14 +1,15 @@
-"""Charts as they were read: who stood where on which day."""
+"""Charts as they were read: which song was at which position on which day."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select
 
 from mer_tasks.catalog.database import Catalog, patiently
-from mer_tasks.catalog.recording import Recorded, Said, record_said
+from mer_tasks.catalog.recording import Statement, StatementCounts, record_statements
 from mer_tasks.catalog.schema import chart_entries, chart_readings
 from mer_tasks.domain import ChartEntry, LabelKind, Mood
 
@@ -18,7 +19,7 @@ FAR_FEWER = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ChartReport:
-    """What reading a chart came to: its length, how long it usually is, and what it says that was not known."""
+    """What reading a chart came to: its length, how long it usually is, and what in it was not known."""
 
     chart: str
     n_entries: int
@@ -61,7 +62,7 @@ def record_chart(
     """Keep a chart as it was read, in one transaction; its songs are the collection of the same name.
 
     `entries` is None where the chart is still what it was at the last reading. Each song's mood is
-    what the chart stands for, if it stands for one.
+    the chart's, if it has one.
     """
     with catalog.transaction() as connection:
         last = _last_readings(connection, chart, READINGS_COMPARED)
@@ -71,25 +72,25 @@ def record_chart(
             return ChartReport(chart, last[0].n_entries, usual, 0, 0, 0, is_unchanged=True)
         recorded = _record_songs(connection, chart, mood, entries, now)
         reading = _add_reading(connection, chart, version, len(entries), None, now)
-        places = [
+        positions = [
             {"reading_id": reading, "position": entry.position, "track_id": entry.track.track_id}
             for entry in entries
         ]
-        if places:
-            connection.execute(insert(chart_entries), places)
+        if positions:
+            connection.execute(insert(chart_entries), positions)
     closed = sum(not entry.track.may_fetch for entry in entries)
     return ChartReport(chart, len(entries), usual, recorded.new, recorded.changed, closed, is_unchanged=False)
 
 
 def _record_songs(
     connection: Connection, chart: str, mood: Mood | None, entries: Sequence[ChartEntry], now: datetime
-) -> Recorded:
+) -> StatementCounts:
     moods = frozenset({str(mood)} if mood else ())
-    said = {entry.track.track_id: Said(entry.track, moods, entry.numbers) for entry in entries}
-    return record_said(connection, chart, LabelKind.CHART, said, now)
+    statements = {entry.track.track_id: Statement(entry.track, moods, entry.numbers) for entry in entries}
+    return record_statements(connection, chart, LabelKind.CHART, statements, now)
 
 
-def _last_readings(connection: Connection, chart: str, n: int) -> Sequence:
+def _last_readings(connection: Connection, chart: str, n: int) -> Sequence[Row[Any]]:
     rows = select(chart_readings).where(chart_readings.c.chart == chart)
     return connection.execute(rows.order_by(chart_readings.c.id.desc()).limit(n)).all()
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, insert, select
 
 from mer_tasks.catalog.database import Catalog, patiently
-from mer_tasks.catalog.queue import settle
+from mer_tasks.catalog.queue import complete_attempt
 from mer_tasks.catalog.reading import is_cut_by
 from mer_tasks.catalog.schema import clips, items
 from mer_tasks.domain import ClipOutcome
@@ -26,7 +26,7 @@ def record_clip(
     outcome: ClipOutcome,
     recipe: str | None = None,
     now: datetime | None = None,
-    holder: str | None = None,
+    worker_id: str | None = None,
 ) -> None:
     """Add what came of one attempt to cut a song's clip, and when it is tried again.
 
@@ -35,8 +35,8 @@ def record_clip(
     now = now or datetime.now(UTC)
     clip = asdict(outcome.clip) if outcome.clip else {}
     with catalog.transaction() as connection:
-        next_try_at = settle(
-            connection, outcome.track_id, recipe, holder, outcome.failure, outcome.retry_after_s, now
+        next_try_at = complete_attempt(
+            connection, outcome.track_id, recipe, worker_id, outcome.failure, outcome.retry_after_s, now
         )
         row = {
             "track_id": outcome.track_id,

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ SET tcp_keepalives_idle = 60; SET tcp_keepalives_interval = 10; SET tcp_keepaliv
 PATIENCE_S = 120
 """How long a database may be away before the work that needs it fails."""
 
-AWAY = (
+UNAVAILABLE = (
     "Connection refused",
     "Connection reset",
     "No such file or directory",  # the server's socket
@@ -52,7 +52,7 @@ AWAY = (
     "too many clients",
     "remaining connection slots",
 )
-"""What libpq and PostgreSQL say when trying again later may help."""
+"""What is in the messages of libpq and PostgreSQL when trying again later may help."""
 
 CONNECTING = {
     # without an isolation level Python's sqlite3 leaves BEGIN to us, so that one transaction is one
@@ -77,7 +77,7 @@ def patiently(act: Callable[P, R]) -> Callable[P, R]:
 
 
 class Catalog:
-    """What was ever observed of songs: who said which mood, where the audio is, what became of the clip."""
+    """What was ever observed of songs: which mood each source gives, where the audio is, what became of the clip."""
 
     def __init__(self, engine: Engine) -> None:
         """Use an engine whose database is of this version; `open` is the way to get one."""
@@ -97,12 +97,12 @@ class Catalog:
             catalog = cls(_engine(address))
             catalog._migrate(name)
         except (SQLAlchemyError, OSError) as error:
-            told = f"{name}: {_first_words(error)}"
-            if address.get_backend_name() == "postgresql" and _is_away(error):
+            message = f"{name}: {_on_one_line(error)}"
+            if address.get_backend_name() == "postgresql" and _is_unavailable(error):
                 raise UnavailableError(
-                    f"{told}; start it or try again later, or check MER_DATABASE_URL"
+                    f"{message}; start it or try again later, or check MER_DATABASE_URL"
                 ) from error
-            raise InputError(f"{told}; check MER_DATABASE_URL or MER_HOME") from error
+            raise InputError(f"{message}; check MER_DATABASE_URL or MER_HOME") from error
         return catalog
 
     @contextmanager
@@ -216,11 +216,11 @@ def _engine(address: URL) -> Engine:
     return engine
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether PostgreSQL is what is missing; before there is a connection only libpq's words tell."""
-    return isinstance(error, OperationalError) and any(words in _first_words(error) for words in AWAY)
+def _is_unavailable(error: Exception) -> bool:
+    """Whether PostgreSQL is not there now; before there is a connection only libpq's message shows it."""
+    return isinstance(error, OperationalError) and any(part in _on_one_line(error) for part in UNAVAILABLE)
 
 
-def _first_words(error: Exception) -> str:
-    """A database's complaint in one line, without SQLAlchemy's additions."""
+def _on_one_line(error: Exception) -> str:
+    """A database's message in one line, without SQLAlchemy's additions."""
     return " ".join(str(getattr(error, "orig", None) or error).split())

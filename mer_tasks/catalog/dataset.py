@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mer_tasks.domain import ANNOTATIONS, SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import ANNOTATIONS, SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.files import write_text
 
 CLIP_COLUMNS = {

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.recording import Said, record_said
+from mer_tasks.catalog.recording import Statement, record_statements
 from mer_tasks.catalog.song_file import RowProblem, SongRow, read_songs
-from mer_tasks.domain import InputError, LabelKind
+from mer_tasks.domain import LabelKind
+from mer_tasks.errors import InputError
 from mer_tasks.validation import collection_name
 
 
@@ -49,29 +50,31 @@ def import_songs(
     except InputError as error:
         raise InputError(f"collection {error}") from error
     songs = read_songs(file, columns, moods)
-    said = _by_song(songs.rows)
+    statements = _by_song(songs.rows)
     with catalog.transaction() as connection:
-        recorded = record_said(connection, collection, LabelKind.FILE, said, now or datetime.now(UTC))
+        counts = record_statements(
+            connection, collection, LabelKind.FILE, statements, now or datetime.now(UTC)
+        )
     return ImportReport(
-        new=recorded.new,
-        changed=recorded.changed,
-        unchanged=recorded.unchanged,
-        repeated=len(songs.rows) - len(said),
+        new=counts.new,
+        changed=counts.changed,
+        unchanged=counts.unchanged,
+        repeated=len(songs.rows) - len(statements),
         problems=songs.problems,
         ignored=songs.ignored,
     )
 
 
-def said_by_file(collection: str) -> str:
-    """Who speaks when a file does: all files of one collection are one voice, so a newer one corrects."""
+def file_source(collection: str) -> str:
+    """The source of a file's statements: all files of one collection are one, so a newer file corrects."""
     return f"{LabelKind.FILE}:{collection}"
 
 
-def _by_song(rows: tuple[SongRow, ...]) -> dict[str, Said]:
-    """What the file says of each song: every mood, and of the rest the last row's."""
-    said: dict[str, Said] = {}
+def _by_song(rows: tuple[SongRow, ...]) -> dict[str, Statement]:
+    """The file's statement of each song: every mood, and the last row's name, audio and numbers."""
+    statements: dict[str, Statement] = {}
     for row in rows:
-        earlier = said.get(row.track.track_id)
+        earlier = statements.get(row.track.track_id)
         moods = earlier.moods if earlier else frozenset()
-        said[row.track.track_id] = Said(row.track, moods | {str(row.mood)}, row.numbers)
-    return said
+        statements[row.track.track_id] = Statement(row.track, moods | {str(row.mood)}, row.numbers)
+    return statements

@@ -1,4 +1,4 @@
-"""Which songs are to be cut now, and which collector is at them."""
+"""Which songs are to be cut now, and which worker is at them."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from mer_tasks.domain import Failure, Track
 from mer_tasks.validation import is_video
 
 LEASE = timedelta(minutes=30)
-"""Longer than one song may take, so that only a dead collector's lease ends."""
+"""Longer than one song may take, so that only a dead worker's lease ends."""
 
 CLOCK_STEP_S = 600
 """How far a clock may be set without making a process look like another: its start is reckoned from the clock."""
@@ -35,11 +35,11 @@ A_YEAR = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms songs are taken: of which collections, cut how, and how many may be searched for an hour.
+class ClaimPolicy:
+    """Which songs a worker may claim: of which collections, cut how, and how many searched for in an hour.
 
-    `recipe` names how clips are cut, `attempt` that and how they are fetched: what failed on other terms is
-    tried again. `searches_per_hour` is 0 where nobody has said that YouTube may be asked.
+    `recipe` names how clips are cut, `attempt` that and how they are fetched: what failed by another attempt's
+    settings is tried again. `searches_per_hour` is 0 where the settings do not permit YouTube.
     """
 
     collections: tuple[str, ...]
@@ -48,14 +48,14 @@ class Terms:
     searches_per_hour: int = 0
 
 
-def this_collector() -> str:
-    """A name for this process that no other has: where it runs, its id, and when it was started."""
+def own_worker_id() -> str:
+    """An id of this process that no other has: its host, its process id, and when it was started."""
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
-def is_dead(holder: str) -> bool:
-    """Whether a collector ran on this machine and does no more."""
-    name = re.fullmatch(r"(.+):(\d+):([\d.]+)", holder)
+def is_dead(worker_id: str) -> bool:
+    """Whether a worker ran on this machine and has ended."""
+    name = re.fullmatch(r"(.+):(\d+):([\d.]+)", worker_id)
     if name is None or name[1] != socket.gethostname():
         return False
     try:
@@ -69,7 +69,7 @@ def is_dead(holder: str) -> bool:
 def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> None:
     """Make songs due whose audio has moved; one that may not be fetched never is.
 
-    A collector that is at one holds it no more. Clips of the earlier address no longer stand for it.
+    A worker loses its claim to such a song. Clips of the earlier address no longer count.
     """
     newest_clip = connection.scalar(select(func.max(clips.c.id)))
     rows: list[dict[str, Any]] = [
@@ -80,7 +80,7 @@ def enqueue(connection: Connection, songs: Sequence[Track], at: datetime) -> Non
             "n_failures": 0,
             "recipe": None,
             "moved_after": newest_clip,
-            "holder": None,
+            "worker_id": None,
             "lease_until": None,
         }
         for song in songs
@@ -100,91 +100,93 @@ def asks_youtube(song: Track) -> bool:
 
 
 @patiently
-def tidy_queue(catalog: Catalog, terms: Terms, lost: Collection[str], now: datetime) -> None:
+def tidy_queue(catalog: Catalog, policy: ClaimPolicy, lost: Collection[str], now: datetime) -> None:
     """Make due what has no clip of this recipe, or whose clip was `lost` from the store.
 
-    What dead collectors of this machine hold is freed.
+    The claims of dead workers of this machine are released.
     """
-    other_way = _in(terms) & queue.c.recipe.not_in([terms.recipe, terms.attempt])
-    done = queue.c.due_at.is_(None) & queue.c.holder.is_(None)
+    other_way = _in(policy) & queue.c.recipe.not_in([policy.recipe, policy.attempt])
+    done = queue.c.due_at.is_(None) & queue.c.worker_id.is_(None)
     with catalog.transaction() as connection:
-        for stale, due_at in ((other_way & _has_clip(terms.recipe), None), (other_way, now)):
-            values = {"due_at": due_at, "n_failures": 0, "recipe": terms.recipe}
+        for stale, due_at in ((other_way & _has_clip(policy.recipe), None), (other_way, now)):
+            values = {"due_at": due_at, "n_failures": 0, "recipe": policy.recipe}
             connection.execute(update(queue).where(stale).values(values))
         for part in in_parts(lost):
             again = update(queue).where(queue.c.track_id.in_(part), done)
             connection.execute(again.values(due_at=now, n_failures=0))
-        holders = connection.scalars(select(queue.c.holder).where(queue.c.holder.is_not(None)).distinct())
-        if dead := [holder for holder in holders if is_dead(holder)]:
-            release = update(queue).where(queue.c.holder.in_(dead))
-            connection.execute(release.values(holder=None, lease_until=None))
+        worker_ids = connection.scalars(
+            select(queue.c.worker_id).where(queue.c.worker_id.is_not(None)).distinct()
+        )
+        if dead := [worker_id for worker_id in worker_ids if is_dead(worker_id)]:
+            release = update(queue).where(queue.c.worker_id.in_(dead))
+            connection.execute(release.values(worker_id=None, lease_until=None))
 
 
 @patiently
-def end_waiting(catalog: Catalog, terms: Terms, now: datetime) -> None:
+def end_waiting(catalog: Catalog, policy: ClaimPolicy, now: datetime) -> None:
     """Make due what waits for its next try."""
     with catalog.transaction() as connection:
-        waiting = update(queue).where(_is_for(terms), queue.c.due_at > now)
+        waiting = update(queue).where(_is_for(policy), queue.c.due_at > now)
         connection.execute(waiting.values(due_at=now))
 
 
 @patiently
-def n_due(catalog: Catalog, terms: Terms, by: datetime) -> int:
+def n_due(catalog: Catalog, policy: ClaimPolicy, by: datetime) -> int:
     """How many songs are due, those that may not be searched for now left out.
 
     Raises:
         InputError: a collection holds no song.
     """
     with catalog.reading() as connection:
-        songs_in(connection, terms.collections, only=())
-        count = select(func.count()).select_from(queue).where(_is_for(terms), queue.c.due_at <= by)
+        songs_in(connection, policy.collections, only=())
+        count = select(func.count()).select_from(queue).where(_is_for(policy), queue.c.due_at <= by)
         direct = connection.scalar(count.where(~queue.c.searched)) or 0
         searched = connection.scalar(count.where(queue.c.searched)) or 0
-        return direct + min(searched, _searches_left(connection, terms, by))
+        return direct + min(searched, _searches_left(connection, policy, by))
 
 
 @patiently
 def claim_songs(
-    catalog: Catalog, terms: Terms, n: int, holder: str, due_by: datetime, now: datetime
+    catalog: Catalog, policy: ClaimPolicy, n: int, worker_id: str, due_by: datetime, now: datetime
 ) -> list[Track]:
-    """Take up to `n` songs that were due at `due_by` and that no other collector holds; they are ours until the lease ends."""
+    """Take up to `n` songs that were due at `due_by` and that no other worker has claimed, until the lease ends."""
     free = or_(queue.c.lease_until.is_(None), queue.c.lease_until <= now)
-    due = select(queue.c.track_id).where(_is_for(terms), queue.c.due_at <= due_by, free)
+    due = select(queue.c.track_id).where(_is_for(policy), queue.c.due_at <= due_by, free)
     due = due.order_by(queue.c.due_at, queue.c.track_id).with_for_update(skip_locked=True)
     with catalog.claiming() as connection:
         taken = list(connection.scalars(due.where(~queue.c.searched).limit(n)))
-        if len(taken) < n and terms.searches_per_hour:
+        if len(taken) < n and policy.searches_per_hour:
             catalog.count_alone(connection)
-            left = _searches_left(connection, terms, now)
+            left = _searches_left(connection, policy, now)
             taken += connection.scalars(due.where(queue.c.searched).limit(min(n - len(taken), left)))
         lease = update(queue).where(queue.c.track_id.in_(taken))
-        connection.execute(lease.values(holder=holder, lease_until=now + LEASE))
+        connection.execute(lease.values(worker_id=worker_id, lease_until=now + LEASE))
         songs = songs_anywhere(connection, taken)
     return [songs[track_id] for track_id in taken]
 
 
 @patiently
-def release_songs(catalog: Catalog, holder: str) -> None:
-    """Give back what a collector holds and has not done."""
+def release_songs(catalog: Catalog, worker_id: str) -> None:
+    """Release a worker's claims to songs that it has not done."""
     with catalog.claiming() as connection:
-        held = update(queue).where(queue.c.holder == holder)
-        connection.execute(held.values(holder=None, lease_until=None))
+        claimed = update(queue).where(queue.c.worker_id == worker_id)
+        connection.execute(claimed.values(worker_id=None, lease_until=None))
 
 
-def settle(
+def complete_attempt(
     connection: Connection,
     track_id: str,
     recipe: str | None,
-    holder: str | None,
+    worker_id: str | None,
     failure: Failure | None,
     retry_after_s: float | None,
     now: datetime,
 ) -> datetime | None:
-    """Say that an attempt is over; return when the next one is due, None after a success.
+    """Record in the queue that an attempt is over; return when the next one is due, None after a success.
 
-    A `holder` whose song was taken from it meanwhile, as its audio moved or its lease ended, settles nothing.
+    Nothing changes where the worker has lost its claim meanwhile, as the audio moved or its lease ended.
     """
-    mine = (queue.c.track_id == track_id) & (queue.c.holder == holder if holder else true())
+    mine = (queue.c.track_id == track_id) & (queue.c.worker_id == worker_id if worker_id else true())
     row = connection.execute(select(queue).where(mine)).one_or_none()
     if row is None:
         return None
@@ -193,25 +195,25 @@ def settle(
     connection.execute(
         update(queue)
         .where(mine)
-        .values(due_at=due_at, n_failures=n_failures, recipe=recipe, holder=None, lease_until=None)
+        .values(due_at=due_at, n_failures=n_failures, recipe=recipe, worker_id=None, lease_until=None)
     )
     return due_at
 
 
 def waiting_time(failure: Failure, n_failures: int, retry_after_s: float | None) -> timedelta:
     """How long a song is left alone after so many failures in a row: twice as long each time, up to a limit."""
-    wait = FIRST_WAIT[failure] * 2 ** min(n_failures - 1, 20)
+    wait: timedelta = FIRST_WAIT[failure] * 2 ** min(n_failures - 1, 20)
     asked_for = timedelta(seconds=min(retry_after_s or 0, A_YEAR.total_seconds()))
     return max(min(wait, LONGEST_WAIT.get(failure, A_YEAR)), asked_for)
 
 
-def _in(terms: Terms) -> ColumnElement[bool]:
-    return queue.c.track_id.in_(select(items.c.track_id).where(items.c.collection.in_(terms.collections)))
+def _in(policy: ClaimPolicy) -> ColumnElement[bool]:
+    return queue.c.track_id.in_(select(items.c.track_id).where(items.c.collection.in_(policy.collections)))
 
 
-def _is_for(terms: Terms) -> ColumnElement[bool]:
-    """That a song is due on these terms: another recipe may have come between since the queue was tidied."""
-    return _in(terms) & or_(queue.c.recipe.is_(None), queue.c.recipe.in_([terms.recipe, terms.attempt]))
+def _is_for(policy: ClaimPolicy) -> ColumnElement[bool]:
+    """That a song is due by this policy: another recipe may have come between since the queue was tidied."""
+    return _in(policy) & or_(queue.c.recipe.is_(None), queue.c.recipe.in_([policy.recipe, policy.attempt]))
 
 
 def _has_clip(recipe: str) -> ColumnElement[bool]:
@@ -220,12 +222,12 @@ def _has_clip(recipe: str) -> ColumnElement[bool]:
     return select(clips.c.id).where(own, is_cut_by(recipe)).correlate(queue).exists()
 
 
-def _searches_left(connection: Connection, terms: Terms, now: datetime) -> int:
+def _searches_left(connection: Connection, policy: ClaimPolicy, now: datetime) -> int:
     """How many more songs may be searched for in this hour: those of the last one and those under way are counted."""
-    if not terms.searches_per_hour:
+    if not policy.searches_per_hour:
         return 0
     searched = select(func.count()).select_from(clips.join(queue, clips.c.track_id == queue.c.track_id))
     lately = clips.c.observed_at > now - timedelta(hours=1)
     done = connection.scalar(searched.where(queue.c.searched, lately)) or 0
-    held = select(func.count()).select_from(queue).where(queue.c.searched, queue.c.lease_until > now)
-    return max(0, terms.searches_per_hour - done - (connection.scalar(held) or 0))
+    claimed = select(func.count()).select_from(queue).where(queue.c.searched, queue.c.lease_until > now)
+    return max(0, policy.searches_per_hour - done - (connection.scalar(claimed) or 0))

@@ -1,4 +1,4 @@
-"""What the catalog knows now, or knew then: the newest of what each speaker said."""
+"""What the catalog knows now, or knew then: the newest observation of each source."""
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
 
 from mer_tasks.catalog.schema import clips, items
-from mer_tasks.domain import InputError, Track
+from mer_tasks.domain import Track
+from mer_tasks.errors import InputError
 
-Statements = dict[tuple[str, str], list[Row[Any]]]
+Observations = dict[tuple[str, str], list[Row[Any]]]
 
 
 PART = 10_000
@@ -19,30 +20,30 @@ PART = 10_000
 
 def in_parts(ids: Iterable[str]) -> Iterator[list[str]]:
     """Ids in lists that fit into a query each."""
-    rest = iter(ids)
-    while part := list(islice(rest, PART)):
+    remaining = iter(ids)
+    while part := list(islice(remaining, PART)):
         yield part
 
 
 def newest(
     connection: Connection,
     table: Table,
-    speaker: str,
+    source: str,
     *where: ColumnElement[bool],
     only: Collection[str] | None = None,
-) -> Statements:
-    """What each speaker last said of each song, or of `only` some: the rows of that observation.
+) -> Observations:
+    """Each source's newest observation of each song, or of `only` some: its rows, by (track_id, source).
 
-    They are given by (track_id, speaker); `speaker` names the column that says who observed. An
-    observation has more than one row where, say, a file gives one song two moods.
+    `source` names the column of the source. An observation has more than one row where, for example, a
+    file gives one song two moods.
     """
-    said: Statements = {}
+    observations: Observations = {}
     for row in _rows(connection, select(table).where(*where).order_by(table.c.id), table, only):
-        rows = said.setdefault((row.track_id, getattr(row, speaker)), [])
+        rows = observations.setdefault((row.track_id, getattr(row, source)), [])
         if rows and rows[0].observed_at != row.observed_at:
             rows.clear()
         rows.append(row)
-    return said
+    return observations
 
 
 def _rows(
@@ -96,7 +97,7 @@ def collections_filled(connection: Connection) -> set[str]:
     return set(connection.scalars(select(items.c.collection).distinct()))
 
 
-def _as_songs(found: Statements) -> dict[str, Track]:
+def _as_songs(found: Observations) -> dict[str, Track]:
     songs: dict[str, Track] = {}
     for row in sorted((rows[-1] for rows in found.values()), key=lambda row: row.id):
         place = row if row.path or row.url else songs.get(row.track_id, row)

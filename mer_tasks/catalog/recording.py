@@ -1,4 +1,4 @@
-"""What someone says of songs, added to the catalog where it is news."""
+"""What a source states of songs, added to the catalog where it has changed."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,8 +14,8 @@ from mer_tasks.domain import LabelKind, Track
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a speaker says of one song."""
+class Statement:
+    """What a source states of one song: its name and audio, its moods, and numbers by name."""
 
     track: Track
     moods: frozenset[str] = frozenset()
@@ -23,64 +23,67 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """How many songs a speaker named for the first time, said something else of, and the same as before."""
+class StatementCounts:
+    """How many songs a source named for the first time, stated something new of, and the same as before."""
 
     new: int
     changed: int
     unchanged: int
 
 
-NOTHING = Said(Track("", "", ""))
+NO_STATEMENT = Statement(Track("", "", ""))
 
 
-def record_said(
-    connection: Connection, collection: str, kind: LabelKind, said: Mapping[str, Said], now: datetime
-) -> Recorded:
-    """Append what is news in what the voice `kind:collection` says of songs, by id.
+def record_statements(
+    connection: Connection,
+    collection: str,
+    kind: LabelKind,
+    statements: Mapping[str, Statement],
+    now: datetime,
+) -> StatementCounts:
+    """Append what has changed in the statements, by track_id, of the source `kind:collection`.
 
-    A song whose audio is somewhere else now, or that was never heard of, is due for a clip.
+    A song whose audio has moved to another address, or that is new to the catalog, is due for a clip.
     """
-    voice = f"{kind}:{collection}"
-    before = _said_before(connection, collection, voice, said)
-    at = _moment(connection, voice, now)
-    _add_tracks(connection, said, at)
-    places = _places(connection, said)
-    for table, rows in _news(collection, kind, said, before, {"said_by": voice, "observed_at": at}).items():
+    source = f"{kind}:{collection}"
+    before = _statements_before(connection, collection, source, statements)
+    at = _moment(connection, source, now)
+    _add_tracks(connection, statements, at)
+    locations = _locations(connection, statements)
+    stamp = {"source": source, "observed_at": at}
+    for table, rows in _changes(collection, kind, statements, before, stamp).items():
         if rows:
             connection.execute(insert(table), rows)
-    songs = songs_anywhere(connection, said)
-    enqueue(
-        connection, [song for song in songs.values() if places.get(song.track_id) != _place_of(song)], now
-    )
-    changed = sum(_is_news(said[song], before[song]) for song in before)
-    new = len(said) - len(before)
-    return Recorded(new, changed, len(said) - new - changed)
+    songs = songs_anywhere(connection, statements).values()
+    enqueue(connection, [song for song in songs if locations.get(song.track_id) != _location_of(song)], now)
+    changed = sum(_is_change(statements[song], before[song]) for song in before)
+    new = len(statements) - len(before)
+    return StatementCounts(new, changed, len(statements) - new - changed)
 
 
-def _said_before(
-    connection: Connection, collection: str, voice: str, songs: Collection[str]
-) -> dict[str, Said]:
-    """What the voice last said of each of some songs."""
+def _statements_before(
+    connection: Connection, collection: str, source: str, songs: Collection[str]
+) -> dict[str, Statement]:
+    """The source's last statement of each of some songs, by track_id."""
     listed = newest(connection, items, "collection", items.c.collection == collection, only=songs)
-    spoken = newest(connection, labels, "said_by", labels.c.said_by == voice, only=songs)
-    measured = newest(connection, measurements, "said_by", measurements.c.said_by == voice, only=songs)
+    labelled = newest(connection, labels, "source", labels.c.source == source, only=songs)
+    measured = newest(connection, measurements, "source", measurements.c.source == source, only=songs)
     return {
-        row.track_id: Said(
+        row.track_id: Statement(
             Track(*(getattr(row, column.name) for column in fields(Track))),
-            frozenset(label.mood for label in spoken.get((row.track_id, voice), [])),
-            next((given.numbers for given in measured.get((row.track_id, voice), [])), {}),
+            frozenset(label.mood for label in labelled.get((row.track_id, source), [])),
+            next((given.numbers for given in measured.get((row.track_id, source), [])), {}),
         )
         for row in (rows[-1] for rows in listed.values())
     }
 
 
-def _moment(connection: Connection, voice: str, now: datetime) -> datetime:
-    """`now`, or just after what the voice last said.
+def _moment(connection: Connection, source: str, now: datetime) -> datetime:
+    """`now`, or just after the source's last statement.
 
     One moment is one observation, so a clock that was set back must not give an old moment again.
     """
-    last = connection.scalar(select(func.max(labels.c.observed_at)).where(labels.c.said_by == voice))
+    last = connection.scalar(select(func.max(labels.c.observed_at)).where(labels.c.source == source))
     return max(now, last + timedelta(microseconds=1)) if last else now
 
 
@@ -92,33 +95,33 @@ def _add_tracks(connection: Connection, songs: Collection[str], at: datetime) ->
         connection.execute(insert(tracks), new)
 
 
-Place = tuple[str | None, str | None, bool]
+Location = tuple[str | None, str | None, bool]
 
 
-def _places(connection: Connection, songs: Collection[str]) -> dict[str, Place]:
-    """Where the audio of each of some songs is, as far as anyone has said."""
-    return {song.track_id: _place_of(song) for song in songs_anywhere(connection, songs).values()}
+def _locations(connection: Connection, songs: Collection[str]) -> dict[str, Location]:
+    """Where the audio of each of some songs is, as far as any source has stated it."""
+    return {song.track_id: _location_of(song) for song in songs_anywhere(connection, songs).values()}
 
 
-def _place_of(song: Track) -> Place:
+def _location_of(song: Track) -> Location:
     """What decides whether a song is to be fetched anew."""
     return song.path, song.url, song.may_fetch
 
 
-def _is_news(new: Said, old: Said) -> bool:
-    """Whether something is said otherwise than before; who says no mood takes back none."""
+def _is_change(new: Statement, old: Statement) -> bool:
+    """Whether a statement differs from the one before; one without a mood withdraws none."""
     return (new.track, new.moods or old.moods, new.numbers) != (old.track, old.moods, old.numbers)
 
 
-def _news(
+def _changes(
     collection: str,
     kind: LabelKind,
-    said: Mapping[str, Said],
-    before: Mapping[str, Said],
+    statements: Mapping[str, Statement],
+    before: Mapping[str, Statement],
     stamp: dict[str, Any],
 ) -> dict[Table, list[dict[str, Any]]]:
-    """The rows to add, by table; `stamp` says who said it and when."""
-    pairs = [(track_id, new, before.get(track_id, NOTHING)) for track_id, new in said.items()]
+    """The rows to add, by table; `stamp` holds their source and moment."""
+    pairs = [(track_id, new, before.get(track_id, NO_STATEMENT)) for track_id, new in statements.items()]
     return {
         items: [
             asdict(new.track) | {"collection": collection, "observed_at": stamp["observed_at"]}

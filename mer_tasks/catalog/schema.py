@@ -1,4 +1,4 @@
-"""The catalog's tables. Rows are only ever added: each says what was observed, by whom and when.
+"""The catalog's tables. Rows are only ever added: each holds what was observed, by whom and when.
 
 Only `queue`, which follows from the others, is rewritten.
 """
@@ -35,7 +35,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a moment without a zone: nobody could say later which hour it meant."""
+        """Refuse a moment without a zone: nobody would know later which hour it meant."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -43,7 +43,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the moment back in UTC, whatever zone the server speaks."""
+        """Give the moment back in UTC, whatever zone the server uses."""
         if value is None or value.tzinfo is not None:
             return value and value.astimezone(UTC)
         return value.replace(tzinfo=UTC)
@@ -98,11 +98,11 @@ labels = Table(
     _track_id(),
     Column("mood", String, nullable=False),
     Column("kind", String, nullable=False),
-    Column("said_by", String, nullable=False),
+    Column("source", String, nullable=False),
     _observed_at(),
-    Index("ix_labels_said_by", "said_by", "track_id"),
+    Index("ix_labels_source", "source", "track_id"),
 )
-"""A song's mood, as someone said it: `kind` is a `LabelKind`, `said_by` such as "file:moodify"."""
+"""A song's mood by a source, such as "file:moodify"; `kind` is the `LabelKind` in it."""
 
 measurements = Table(
     "measurements",
@@ -110,11 +110,11 @@ measurements = Table(
     _id(),
     _track_id(),
     Column("numbers", JSON, nullable=False),
-    Column("said_by", String, nullable=False),
+    Column("source", String, nullable=False),
     _observed_at(),
-    Index("ix_measurements_said_by", "said_by", "track_id"),
+    Index("ix_measurements_source", "source", "track_id"),
 )
-"""The numbers someone gave for a song, by name: Spotify's features, annotations, anything."""
+"""The numbers that a source gives for a song, by name: Spotify's features, annotations, anything."""
 
 clips = Table(
     "clips",
@@ -140,7 +140,7 @@ clips = Table(
 )
 """Every attempt to cut a song's clip: the clip, or the reason there is none and when to try again.
 
-`recipe` names the settings that a clip was cut by; null is a clip of which nobody knows them.
+`recipe` names the settings that a clip was cut by; null where they are not known.
 """
 
 chart_readings = Table(
@@ -173,12 +173,12 @@ queue = Table(
     Column("n_failures", Integer, nullable=False),
     Column("recipe", String),
     Column("moved_after", Integer),
-    Column("holder", String, index=True),
+    Column("worker_id", String, index=True),
     Column("lease_until", UtcDateTime),
 )
-"""What is still to be cut, the one table whose rows change: it follows from the others and says who is at it.
+"""What is still to be cut, the one table whose rows change: it follows from the others and shows which worker is at it.
 
-A song is due at `due_at`, or never (null: it has its clip, or no place it may be had from), for collectors
-of `recipe` (null: for any). `searched` songs have no address; clips up to the id `moved_after` are of an
-earlier address. A collector holds a song until `lease_until`.
+A song is due at `due_at`, or never (null: it has its clip, or no place it may be had from), for workers of
+`recipe` (null: of any). `searched` songs have no address; clips up to the id `moved_after` are of an
+earlier address. The worker `worker_id` has claimed a song until `lease_until`.
 """

@@ -13,19 +13,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import CLIP_COLUMNS, LEFT_OUT_COLUMNS, NUMBERS, SONG_COLUMNS, Snapshot
-from mer_tasks.catalog.importing import said_by_file
+from mer_tasks.catalog.importing import file_source
 from mer_tasks.catalog.reading import is_cut_by, newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
 from mer_tasks.domain import SPOTIFY_FEATURES, LabelKind, Track, normalised
 from mer_tasks.settings import SnapshotSettings as Settings
 
 SEPARATOR = "|"
-"""Between the names of a song's collections; no name holds it."""
+"""Between the names of a song's collections; no name has it in it."""
 
 
 @dataclass
 class _Song:
-    """What the catalog knows of a song: what each speaker last said of it, and its clip.
+    """What the catalog knows of a song: each source's newest statement, and its clip.
 
     It may be cut (`is_cut`) and yet have no clip of the recipe; `failure` is why the last attempt gave none.
     """
@@ -39,24 +39,24 @@ class _Song:
     failure: str | None = None
 
     def decisive(self) -> list[Row[Any]]:
-        """What is said by those who outrank the others."""
-        by_kind = ([said for said in self.statements if said.kind == kind] for kind in LabelKind)
+        """The statements of those sources that outrank the others."""
+        by_kind = ([one for one in self.statements if one.kind == kind] for kind in LabelKind)
         return next(filter(None, by_kind), [])
 
     def moods(self) -> set[str]:
-        """The moods it may have: one, unless speakers disagree; of charts those with most votes."""
-        said = self.decisive()
-        votes = Counter(statement.mood for statement in said)
-        fewest = max(votes.values()) if said and said[0].kind == LabelKind.CHART else 1
+        """The moods it may have: one, unless sources disagree; of charts those with most votes."""
+        statements = self.decisive()
+        votes = Counter(statement.mood for statement in statements)
+        fewest = max(votes.values()) if statements and statements[0].kind == LabelKind.CHART else 1
         return {mood for mood, count in votes.items() if count >= fewest}
 
 
 def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot:
     """The data set that the catalog gives as of a day, with clips of one recipe (`clip_recipe`).
 
-    A song's mood is what people say, else files, else charts; the newest statement of each counts.
+    A song's mood is what people give, else files, else charts; the newest statement of each counts.
     People and files must agree, charts vote, and a tie is no mood. A song with several ids counts
-    once. Files of other collections have no say.
+    once. Files of other collections do not count.
 
     Raises:
         InputError: a collection holds no song on that day.
@@ -69,6 +69,16 @@ def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot
     return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
 
 
+def check_collections(catalog: Catalog, settings: Settings) -> None:
+    """See that there is something to take a snapshot of.
+
+    Raises:
+        InputError: a collection holds no song on the snapshot's day.
+    """
+    with catalog.reading() as connection:
+        songs_in(connection, settings.collections, _by(items, settings), only=())
+
+
 def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dict[str, _Song]:
     """What was known of each song of the collections on the snapshot's day, by id."""
     tracks = songs_in(connection, settings.collections, _by(items, settings))
@@ -76,10 +86,10 @@ def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dic
     listed = select(items.c.track_id, items.c.collection).distinct().where(_by(items, settings))
     for row in connection.execute(listed.where(items.c.collection.in_(settings.collections))):
         songs[row.track_id].collections.add(row.collection)
-    for said in _said(connection, labels, settings):
-        if said.track_id in songs:
-            songs[said.track_id].statements.append(said)
-    for given in _said(connection, measurements, settings):
+    for statement in _statements(connection, labels, settings):
+        if statement.track_id in songs:
+            songs[statement.track_id].statements.append(statement)
+    for given in _statements(connection, measurements, settings):
         if given.track_id in songs:
             songs[given.track_id].numbers |= given.numbers
     _add_attempts(connection, songs, settings, recipe)
@@ -104,12 +114,12 @@ def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
     return table.c.track_id.in_(listed)
 
 
-def _said(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
-    """The newest statement of everyone who has a say, in the order they were made."""
-    voices = [said_by_file(collection) for collection in settings.collections]
-    has_say = or_(~table.c.said_by.startswith(said_by_file("")), table.c.said_by.in_(voices))
+def _statements(connection: Connection, table: Table, settings: Settings) -> list[Row[Any]]:
+    """The newest statements of each source that counts, in the order they were made."""
+    files = [file_source(collection) for collection in settings.collections]
+    counts = or_(~table.c.source.startswith(file_source("")), table.c.source.in_(files))
     wanted = _of_collections(table, settings)
-    statements = newest(connection, table, "said_by", wanted, has_say, _by(table, settings))
+    statements = newest(connection, table, "source", wanted, counts, _by(table, settings))
     return sorted((row for rows in statements.values() for row in rows), key=lambda row: row.id)
 
 
@@ -159,21 +169,21 @@ def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
 
 
 def _disagreement(song: _Song, claims: Collection[tuple[str, str]]) -> str | None:
-    """Who says which mood of a song where there is no one mood: its speakers, or the ids it goes by."""
+    """Which moods a song has where there is no one mood, and by which sources, or under which ids."""
     moods = song.moods()
     if len(moods) > 1:
-        claims = {(said.mood, said.said_by) for said in song.decisive() if said.mood in moods}
+        claims = {(one.mood, one.source) for one in song.decisive() if one.mood in moods}
     n_moods = len({mood for mood, _ in claims})
     if n_moods < 2:
         return None
-    who = ", ".join(f"{mood} ({speaker})" for mood, speaker in sorted(claims))
-    return f"{('two', 'three', 'four')[n_moods - 2]} moods: {who}"
+    claimed = ", ".join(f"{mood} ({source})" for mood, source in sorted(claims))
+    return f"{('two', 'three', 'four')[n_moods - 2]} moods: {claimed}"
 
 
 def _lack(song: _Song, needs: Collection[str]) -> str | None:
     """What a song lacks."""
     if not song.statements:
-        return "no mood: nobody has said one"
+        return "no mood: no source gives one"
     if "clip" in needs and song.clip is None:
         return f"no clip: {_why_no_clip(song)}"
     missing = [name for name in SPOTIFY_FEATURES if name not in song.numbers]

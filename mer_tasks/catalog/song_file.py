@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, InputError, Mood, Track
+from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, Mood, Track
+from mer_tasks.errors import InputError
 from mer_tasks.validation import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
 
 REQUIRED = ("track_id", "title", "artist", "mood")
@@ -23,7 +24,7 @@ class RowProblem:
 
 @dataclass(frozen=True, slots=True)
 class SongRow:
-    """A row that was taken; `numbers` holds what its numeric columns say, by name."""
+    """A row that was taken; `numbers` holds its numeric columns, by name."""
 
     track: Track
     mood: Mood
@@ -32,7 +33,7 @@ class SongRow:
 
 @dataclass(frozen=True, slots=True)
 class SongFile:
-    """What a file says: its good rows, its bad ones, and the columns that mean nothing here."""
+    """What a file holds: its good rows, its bad ones, and the columns that mean nothing here."""
 
     rows: tuple[SongRow, ...]
     problems: tuple[RowProblem, ...]
@@ -85,8 +86,8 @@ def _records(file: Path) -> list[Record]:
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
     records = list(csv_records(text))
-    if records and records[0].complaint:
-        raise InputError(f"{file}: line 1: {records[0].complaint}")
+    if records and records[0].problem:
+        raise InputError(f"{file}: line 1: {records[0].problem}")
     if len(records) < 2:
         raise InputError(f"{file}: holds no songs; it needs a line of column names and a line a song")
     return records
@@ -99,7 +100,7 @@ def _names(file: Path, header: Record, columns: Mapping[str, str]) -> list[str]:
     names = [ours.get(name, "" if name in columns else name) for name in found]
     has = f"it has {', '.join(name for name in found if name)}"
     if strangers := sorted(set(columns.values()) - set(found)):
-        raise InputError(f"{file}: no column {', '.join(strangers)} as --columns says; {has}")
+        raise InputError(f"{file}: no column {', '.join(strangers)} as in --columns; {has}")
     if twice := sorted({name for name in names if name and names.count(name) > 1}):
         raise InputError(f"{file}: more than one column {', '.join(twice)}; {has}; rename all but one")
     missing = [name for name in REQUIRED if name not in names]
@@ -107,7 +108,7 @@ def _names(file: Path, header: Record, columns: Mapping[str, str]) -> list[str]:
         missing.append("path or url")
     if missing:
         remedy = " ".join(f"--columns {name.split()[0]}=NAME" for name in missing)
-        raise InputError(f"{file}: no column {', '.join(missing)}; {has}; say which it is with {remedy}")
+        raise InputError(f"{file}: no column {', '.join(missing)}; {has}; name it with {remedy}")
     return names
 
 
@@ -138,7 +139,7 @@ def _number(text: str) -> float | None:
 
 
 def _misshapen(record: Record, n_columns: int) -> RowProblem:
-    reason = record.complaint or f"{len(record.fields)} fields instead of {n_columns}"
+    reason = record.problem or f"{len(record.fields)} fields instead of {n_columns}"
     return RowProblem(record.line, None, reason)
 
 

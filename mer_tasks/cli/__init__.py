@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import typer
 
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 
 
 @app.command()
@@ -65,11 +66,11 @@ def validate() -> None:
 
     workspace = project.workspace()
     report = check_snapshot(read_snapshot(workspace.snapshot), project.params())
-    write_report(report, workspace.quality)
+    page = write_report(report, workspace.quality)
     if not report.passed:
-        send_alert(quality_alert(report, workspace.quality / "report.html"), project.machine())
-        raise InputError(summary_line(report))
-    print(summary_line(report))
+        send_alert(quality_alert(report, page), project.machine())
+        raise InputError(summary_line(report, page))
+    print(summary_line(report, page))
 
 
 @app.command()

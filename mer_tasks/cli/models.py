@@ -1,14 +1,20 @@
 """Commands that train, compare, register, promote and ask models."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from mer_tasks.registry.prediction import Prediction
 
 ModelName = Annotated[str, typer.Argument(help="A model of params.yaml.")]
 
@@ -108,3 +114,33 @@ def predict(
 
       [bold]mer predict --json --model models:/mood/3 song.mp3[/bold]
     """
+    from mer_tasks.registry.prediction import RegisteredModel
+
+    uri = model or f"models:/{project.params().registration.model_name}@champion"
+    failed = False
+    with RegisteredModel(project.machine(), uri) as registered:
+        width = max(len(str(path)) for path in audio)
+        if not as_json:
+            print(f"{'':{width}}  {'mood':9}  " + "  ".join(f"{mood:>9}" for mood in MOODS))
+        for path in audio:
+            try:
+                prediction = registered.predict(path)
+            except InputError as error:
+                failed = True
+                print(f"mer: {error}", file=sys.stderr)
+                if as_json:
+                    print(json.dumps({"file": str(path), "error": str(error)}))
+                continue
+            print(_as_json(path, prediction) if as_json else _as_row(path, prediction, width))
+    if failed:
+        raise typer.Exit(2)
+
+
+def _as_json(path: Path, prediction: "Prediction") -> str:
+    found = {"file": str(path), "mood": prediction.mood, "probabilities": prediction.probabilities}
+    return json.dumps(found)
+
+
+def _as_row(path: Path, prediction: "Prediction", width: int) -> str:
+    chances = "  ".join(f"{prediction.probabilities[mood]:9.3f}" for mood in MOODS)
+    return f"{path!s:{width}}  {prediction.mood:9}  {chances}"

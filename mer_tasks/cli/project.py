@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Params, load_machine, load_params
 from mer_tasks.workspace import Workspace
 

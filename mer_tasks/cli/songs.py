@@ -10,7 +10,8 @@ import typer
 
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app
-from mer_tasks.domain import SAMPLE_COLLECTION, InputError
+from mer_tasks.domain import SAMPLE_COLLECTION
+from mer_tasks.errors import InputError
 
 if TYPE_CHECKING:
     from mer_tasks.catalog.database import Catalog

@@ -14,7 +14,8 @@ from mer_tasks.demo.api import Airflow, Task
 from mer_tasks.demo.servers import ServerError, Servers, end_leftovers
 from mer_tasks.demo.show import Progress, read_scores, score_table
 from mer_tasks.demo.timings import Timings
-from mer_tasks.domain import SAMPLE_COLLECTION, InputError
+from mer_tasks.domain import SAMPLE_COLLECTION
+from mer_tasks.errors import InputError
 from mer_tasks.pipeline import run_folder
 from mer_tasks.settings import Machine, load_params
 from mer_tasks.workspace import Workspace

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mer_tasks.domain import InputError, primary_artist
+from mer_tasks.domain import primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.result import ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions
@@ -61,15 +62,16 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
 
 def comparison_table(comparison: Mapping[str, Any]) -> str:
     """The comparison as lines of text for a terminal."""
-    width = max(len("model"), *(len(one["model"]) for one in comparison["models"]))
-    lines = [
-        f"{'model':{width}} {'reads':10} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'n':>5}  holdout"
-    ]
+    model, reads = (
+        max(len(key), *(len(one[key]) for one in comparison["models"])) for key in ("model", "reads")
+    )
+    first = f"{'model':{model}} {'reads':{reads}}"
+    lines = [f"{first} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'n':>5}  holdout"]
     for one in comparison["models"]:
         interval = f"{one['accuracy_low']:.3f} to {one['accuracy_high']:.3f}"
         holdout = "-" if one["holdout_accuracy"] is None else f"{one['holdout_accuracy']:.3f}"
         lines.append(
-            f"{one['model']:{width}} {one['reads']:10} {one['accuracy']:8.3f}  {interval:15}"
+            f"{one['model']:{model}} {one['reads']:{reads}} {one['accuracy']:8.3f}  {interval:15}"
             f" {one['macro_f1']:8.3f} {one['n']:5}  {holdout}"
         )
     lines.append(f"Scores on {comparison['songs']}, protocol {comparison['protocol']}.")

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from mer_tasks.domain import MOODS, InputError, primary_artist
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.settings import EvaluationSettings
 
 
@@ -50,7 +51,8 @@ def folds(songs: pd.DataFrame, evaluation: EvaluationSettings) -> list[tuple[np.
     Protocol `grouped` keeps an artist's songs in one fold; `paper` does not, as the paper did not.
 
     Raises:
-        InputError: a mood has fewer artists than there are folds, so some fold could not be scored.
+        InputError: a mood has fewer artists than there are folds, or a fold takes all of its songs: there
+            would be none left to train on.
     """
     moods, artists = songs["mood"].to_numpy(), songs["artist"].map(primary_artist).to_numpy()
     counted = artists if evaluation.protocol == "grouped" else np.arange(len(songs))
@@ -64,4 +66,11 @@ def folds(songs: pd.DataFrame, evaluation: EvaluationSettings) -> list[tuple[np.
     kind = StratifiedGroupKFold if evaluation.protocol == "grouped" else StratifiedKFold
     splitter = kind(evaluation.folds, shuffle=True, random_state=evaluation.seed)
     groups = artists if evaluation.protocol == "grouped" else None
-    return list(splitter.split(moods, moods, groups))
+    pairs = list(splitter.split(moods, moods, groups))
+    for train, _ in pairs:
+        if missing := [mood for mood in MOODS if mood not in moods[train]]:
+            raise InputError(
+                f"mood {missing[0]} has all of its songs in one fold, so that none is left to train on: import more"
+                f" songs, or change evaluation.folds or evaluation.seed in params.yaml"
+            )
+    return pairs

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from mer_tasks.domain import MOODS, Mood
@@ -33,9 +35,15 @@ QUADRANT: Mapping[str, tuple[int, int]] = {
 """Signs of valence and arousal in each mood's quadrant (Russell, "A circumplex model of affect", 1980)."""
 
 
+TITLE_SIZE, LETTERS_AN_INCH = 10, 11.5
+"""In points; and how many letters of a title of that size stand on an inch."""
+
+
 @contextmanager
-def _picture(path: Path, width: float, height: float) -> Iterator[Axes]:
+def _picture(path: Path, width: float, height: float, title: str) -> Iterator[Axes]:
     figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
+    lines = [part for line in title.splitlines() for part in wrap(line, int(width * LETTERS_AN_INCH))]
+    figure.suptitle("\n".join(lines), fontsize=TITLE_SIZE)
     try:
         yield axes
         with replacing(path) as temporary:
@@ -45,28 +53,29 @@ def _picture(path: Path, width: float, height: float) -> Iterator[Axes]:
 
 
 def confusion_matrix(path: Path, truth: pd.Series, predicted: pd.Series, title: str) -> None:
-    """Songs by their mood (rows) and the model's answer (columns)."""
-    with _picture(path, 5.5, 5) as axes:
+    """Songs by their mood (rows) and the predicted one (columns)."""
+    with _picture(path, 5.5, 5, title) as axes:
         display = ConfusionMatrixDisplay.from_predictions(
             truth, predicted, labels=list(MOODS), cmap="Blues", colorbar=False, ax=axes
         )
-        display.ax_.set(xlabel="model's answer", ylabel="mood")
-        axes.set_title(title, fontsize=10)
+        display.ax_.set(xlabel="predicted mood", ylabel="mood")
 
 
 def learning_curves(path: Path, curves: Sequence[Sequence[Mapping[str, float]]], title: str) -> None:
-    """Accuracy by epoch, learnt songs against unseen ones: a thin line a fold, a thick one their mean."""
-    with _picture(path, 7, 4.2) as axes:
+    """Accuracy by epoch, on training and on test songs: a thin line a fold, a thick one their mean."""
+    with _picture(path, 7, 4.2, title) as axes:
         for column, colour, label in (
-            ("train_accuracy", "#4c72b0", "songs it learns from"),
-            ("valid_accuracy", "#c44e52", "songs of the fold it is scored on"),
+            ("train_accuracy", "#4c72b0", "training songs"),
+            ("valid_accuracy", "#c44e52", "test songs of the fold"),
         ):
             values = np.array([[row[column] for row in curve] for curve in curves])
             epochs = np.arange(1, values.shape[1] + 1)
-            axes.plot(epochs, values.T, color=colour, alpha=0.25, linewidth=0.8)
-            axes.plot(epochs, values.mean(axis=0), color=colour, linewidth=2, label=label)
-        axes.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1.02))
-        axes.set_title(title, fontsize=10)
+            marker = "o" if len(epochs) < 20 else None  # a line through one point is invisible
+            axes.plot(epochs, values.T, color=colour, alpha=0.25, linewidth=0.8, marker=marker, markersize=2)
+            mean = values.mean(axis=0)
+            axes.plot(epochs, mean, color=colour, linewidth=2, marker=marker, markersize=5, label=label)
+        axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0.5, len(epochs) + 0.5), ylim=(0, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend(loc="lower right")
         axes.grid(alpha=0.3)
 
@@ -75,31 +84,30 @@ def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
     """Each song where its probabilities put it on the valence-arousal plane, coloured by its mood."""
     probabilities = predictions[list(MOODS)].to_numpy()
     points = probabilities @ np.array([QUADRANT[mood] for mood in MOODS], dtype=float)
-    with _picture(path, 6, 5.6) as axes:
+    with _picture(path, 6, 5.6, title) as axes:
         for mood in MOODS:
             here = predictions["mood"].to_numpy() == mood
             axes.scatter(points[here, 0], points[here, 1], s=22, color=COLOURS[mood], alpha=0.75, label=mood)
-            x, y = QUADRANT[mood]
-            axes.text(0.5 * x, 0.88 * y, mood, ha="center", va="center", color=COLOURS[mood], fontsize=13)
+            x, y = QUADRANT[mood]  # its name stands beyond the square that points lie in
+            axes.text(0.5 * x, 1.15 * y, mood, ha="center", va="center", color=COLOURS[mood], fontsize=13)
         axes.axhline(0, color="grey", linewidth=0.7)
         axes.axvline(0, color="grey", linewidth=0.7)
-        axes.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), xlabel="valence", ylabel="arousal")
-        axes.set_title(title, fontsize=10)
+        axes.set(xlim=(-1.1, 1.1), ylim=(-1.28, 1.28), xlabel="valence", ylabel="arousal")
+        axes.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
         axes.legend(title="mood", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def comparison(path: Path, models: Sequence[Mapping[str, Any]], title: str) -> None:
     """A dot a model at its accuracy with the 95 % interval, best on top."""
-    with _picture(path, 7.5, 1.4 + 0.6 * len(models)) as axes:
+    with _picture(path, 7.5, 1.4 + 0.6 * len(models), title) as axes:
+        beside = axes.get_yaxis_transform()  # x as a share of the axes' width: numbers stand in one column
         for row, model in enumerate(reversed(models)):
-            axes.plot(
-                [model["accuracy_low"], model["accuracy_high"]], [row, row], color="#4c72b0", linewidth=3
-            )
+            interval = [model["accuracy_low"], model["accuracy_high"]]
+            axes.plot(interval, [row, row], color="#4c72b0", linewidth=3)
             axes.plot(model["accuracy"], row, "o", color="#4c72b0", markersize=9)
-            axes.text(model["accuracy_high"] + 0.015, row, f"{model['accuracy']:.3f}", va="center")
+            axes.text(1.02, row, f"{model['accuracy']:.3f}", va="center", transform=beside)
         axes.axvline(1 / len(MOODS), color="grey", linestyle="--", linewidth=1)
         axes.text(1 / len(MOODS) + 0.005, len(models) - 0.45, "chance", color="grey", fontsize=8)
         axes.set_yticks(range(len(models)), [model["model"] for model in reversed(models)])
-        axes.set(xlim=(0, 1.08), ylim=(-0.6, len(models) - 0.2), xlabel="accuracy, 95 % interval")
-        axes.set_title(title, fontsize=10)
+        axes.set(xlim=(0, 1.03), ylim=(-0.6, len(models) - 0.2), xlabel="accuracy, 95 % interval")
         axes.grid(axis="x", alpha=0.3)

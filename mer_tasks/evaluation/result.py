@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from mer_tasks.domain import InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.scores import Scores
 from mer_tasks.files import replacing, sha256_of, write_text
 from mer_tasks.networks.curve import Curve
@@ -17,6 +18,11 @@ from mer_tasks.workspace import Workspace
 
 HOLDOUT = "holdout"
 """The split of songs that no fold trains on or is scored on."""
+
+PREDICTION_COLUMNS = {
+    **dict.fromkeys(("track_id", "title", "artist", "mood", "split", "predicted"), "str"),
+    **dict.fromkeys(MOODS, "float64"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +78,11 @@ def read_result(workspace: Workspace, model: str) -> ModelResult:
     Raises:
         InputError: the model is not trained, or a file is damaged; names it and the remedy.
     """
-    remedy = f"run mer train {model}, or dvc repro,"
+    remedy = _remedy(model)
     description = read_json(workspace.model(model) / "result.json", remedy)
     metrics = read_json(workspace.metrics(model), remedy)
     try:
-        return ModelResult(
+        result = ModelResult(
             model=model,
             system=description["system"],
             reads=metrics["reads"],
@@ -96,15 +102,27 @@ def read_result(workspace: Workspace, model: str) -> ModelResult:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{workspace.model(model)}: of another version of mer; {remedy} again") from error
+    if len(result.predictions) != result.scores.n + (result.holdout.n if result.holdout else 0):
+        raise InputError(
+            f"{workspace.predictions(model)}: not the songs of {workspace.metrics(model)}; {remedy} again"
+        )
+    return result
 
 
 def result_identity(workspace: Workspace, model: str) -> str:
-    """A hash of a training: the same settings, code, data and predictions have the same."""
+    """A hash of a training: the same settings, data, scores and predictions have the same.
+
+    Raises:
+        InputError: the model is not trained.
+    """
     files = (
         workspace.model(model) / "result.json",
         workspace.metrics(model),
         workspace.predictions(model),
     )
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; {_remedy(model)} first")
     return hashlib.sha256("".join(sha256_of(file) for file in files).encode()).hexdigest()
 
 
@@ -115,12 +133,19 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         InputError: it is not there or damaged; the message ends with the remedy.
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy} first") from error
     except ValueError as error:
         raise InputError(f"{path}: damaged ({error}); {remedy} again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: damaged (not an object); {remedy} again")
     return content
+
+
+def _remedy(model: str) -> str:
+    """What a person does where a model's files are missing or damaged."""
+    return f"run mer train {model}, or dvc repro,"
 
 
 def _description(result: ModelResult) -> dict[str, Any]:
@@ -156,6 +181,14 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def _read_predictions(path: Path, remedy: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {remedy} first")
-    return pd.read_csv(path, dtype={"track_id": str, "title": str, "artist": str}, keep_default_na=False)
+    try:
+        table = pd.read_csv(
+            path, dtype=PREDICTION_COLUMNS, keep_default_na=False, float_precision="round_trip"
+        )
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {remedy} first") from error
+    except ValueError as error:  # pandas' own errors are among these
+        raise InputError(f"{path}: damaged ({' '.join(str(error).split())}); {remedy} again") from error
+    if list(table.columns) != list(PREDICTION_COLUMNS) or table.isna().any(axis=None):
+        raise InputError(f"{path}: damaged (not a column each of a prediction); {remedy} again")
+    return table

@@ -12,7 +12,7 @@ from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.folds import Split, folds, split
-from mer_tasks.evaluation.inputs import Inputs, model_inputs
+from mer_tasks.evaluation.inputs import Inputs, Rows, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
 from mer_tasks.evaluation.scores import score_predictions
 from mer_tasks.models import build_model
@@ -73,7 +73,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
 
 def cross_validate(
     build: Callable[[int], "Pipeline"],
-    X: np.ndarray,
+    X: Rows,
     y: np.ndarray,
     pairs: Pairs,
     seed: int,
@@ -112,7 +112,7 @@ def _is_network(model: "Pipeline") -> bool:
 
 def _fit_network(
     model: "Pipeline",
-    X: np.ndarray,
+    X: Rows,
     y: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
@@ -123,10 +123,11 @@ def _fit_network(
     import torch
 
     from mer_tasks.networks import torch_classifier
+    from mer_tasks.networks.threads import one_thread
 
     torch.manual_seed(seed)
     torch_classifier.set_validation_data(model, X[train], y[train], X[test], y[test], keep_best_epoch)
-    with torch_classifier.one_thread():
+    with one_thread():
         model.fit(X[train], y[train])
     torch_classifier.clear_validation_data(model)
     return torch_classifier.learning_curve(model)
@@ -193,7 +194,8 @@ def _table(songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, spl
 
 
 def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) -> None:
-    shutil.rmtree(workspace.model(result.model), ignore_errors=True)  # folds of an earlier training
+    for folder in (workspace.model(result.model), workspace.plots(result.model)):  # of an earlier training
+        shutil.rmtree(folder, ignore_errors=True)
     for number, fold in enumerate(fitted):
         save_fitted(fold.model, fold_folder(workspace, result.model, number))
     write_result(result, workspace)

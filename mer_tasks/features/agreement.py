@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.dataset import load_features
 from mer_tasks.files import replacing
 

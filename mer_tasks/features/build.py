@@ -12,7 +12,7 @@ from joblib import Parallel, delayed, parallel_config
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.code_identity import code_identity
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.clip import IMAGE_S
 from mer_tasks.features.folder import (
     LEFT_OUT,
@@ -119,13 +119,8 @@ def _write(
     for name, reader in readers.items():
         write_csv(usable, out / name / MANIFEST)
         write_meta(out / name, _meta(name, reader, followed[name], params, len(usable)))
-    n_given = sum(
-        [
-            _write_given(out, name, snapshot, params)
-            for name in params.representations
-            if not takes_audio(name)
-        ]
-    )
+    given = [name for name in params.representations if name not in readers]
+    n_given = sum(_write_given(out, name, snapshot, params) for name in given)
     pairs = zip(left_out["track_id"], left_out["reason"], strict=True)
     return FeaturesReport(len(usable), n_computed, n_given, tuple(pairs))
 

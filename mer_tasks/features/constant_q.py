@@ -143,7 +143,7 @@ def _early_downsampling(sr: int, hop_length: int, highest_hz: float) -> int:
     """By how much librosa lowers the rate at once, where both the pitch range and the hop allow it."""
     by_pitch = int(np.ceil(np.log2(sr / 2 / highest_hz))) - 2
     by_hop = (hop_length & -hop_length).bit_length() - N_OCTAVES
-    return 2 ** max(0, min(by_pitch, by_hop))
+    return 1 << max(0, min(by_pitch, by_hop))
 
 
 @lru_cache(maxsize=128)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.folder import MANIFEST, VALUES, part_files, read_csv, read_meta, read_part_file
 from mer_tasks.features.representations import Computed, module_of
 from mer_tasks.features.store import FeatureStore

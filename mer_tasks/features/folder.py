@@ -71,4 +71,5 @@ def read_meta(folder: Path) -> dict[str, Any]:
     Raises:
         OSError, ValueError: it is not there, or no JSON.
     """
-    return json.loads((folder / META).read_text(encoding="utf-8"))
+    meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+    return meta

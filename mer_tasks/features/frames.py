@@ -17,6 +17,7 @@ from scipy.signal import get_window
 
 from mer_tasks.features import constant_q, tuning
 from mer_tasks.features.stft import FRAMES_AT_ONCE, chunks, magnitude_of, n_frames
+from mer_tasks.pitch import BINS_PER_OCTAVE
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Block, FeatureSettings
@@ -90,7 +91,8 @@ class Frames:
     @cached_property
     def mel_db(self) -> np.ndarray:
         """The mel bands in dB, none more than 80 below the loudest, (n_mels, frames)."""
-        return librosa.power_to_db(self.mel)
+        decibels: np.ndarray = librosa.power_to_db(self.mel)
+        return decibels
 
     @cached_property
     def mfcc(self) -> np.ndarray:
@@ -103,7 +105,8 @@ class Frames:
         """Mean frequency, weighted by magnitude, in Hz, (1, frames); 0 in silence."""
         hz = self.hz.astype(np.float32)
         weighted, total = (self.magnitude.T @ np.stack([hz, np.ones_like(hz)], axis=1)).T
-        return np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)[None]
+        centroid: np.ndarray = np.divide(weighted, total, out=np.zeros_like(total), where=total > 0)[None]
+        return centroid
 
     @cached_property
     def bandwidth(self) -> np.ndarray:
@@ -113,7 +116,8 @@ class Frames:
         )  # in double precision: a tone's variance is a small difference
         moments = _in_chunks(self.magnitude.T, lambda rows: rows.astype(np.float64) @ powers)
         _, mean, square = moments.T / np.maximum(moments[:, 0], np.finfo(np.float32).tiny)
-        return np.sqrt(np.maximum(square - mean**2, 0))[None]
+        deviation: np.ndarray = np.sqrt(np.maximum(square - mean**2, 0))[None]
+        return deviation
 
     @cached_property
     def rolloff(self) -> np.ndarray:
@@ -121,9 +125,11 @@ class Frames:
 
         def first_bins(rows: np.ndarray) -> np.ndarray:
             below = np.cumsum(rows, axis=1)
-            return np.argmax(below >= ROLLOFF_SHARE * below[:, -1:], axis=1)
+            first: np.ndarray = np.argmax(below >= ROLLOFF_SHARE * below[:, -1:], axis=1)
+            return first
 
-        return self.hz[_in_chunks(self.magnitude.T, first_bins)][None]
+        rolloff: np.ndarray = self.hz[_in_chunks(self.magnitude.T, first_bins)][None]
+        return rolloff
 
     @cached_property
     def contrast(self) -> np.ndarray:
@@ -136,7 +142,8 @@ class Frames:
 
         def geometric_over_arithmetic(rows: np.ndarray) -> np.ndarray:
             power = np.maximum(rows, QUIETEST_POWER)
-            return np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+            ratio: np.ndarray = np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+            return ratio
 
         return _in_chunks(self.power.T, geometric_over_arithmetic)[None]
 
@@ -146,7 +153,10 @@ class Frames:
         length, hop_length = self.settings.n_fft, self.settings.hop_length
         negative = np.pad(self.y, length // 2, mode="edge") < -HAS_NO_SIGN
         changes = np.r_[0, np.cumsum(negative[1:] != negative[:-1])]
-        return (changes[length - 1 :: hop_length] - changes[: 1 - length : hop_length])[None] / length
+        rate: np.ndarray = (changes[length - 1 :: hop_length] - changes[: 1 - length : hop_length])[
+            None
+        ] / length
+        return rate
 
     @cached_property
     def rms(self) -> np.ndarray:
@@ -177,7 +187,7 @@ class Frames:
     def tempo_bpm(self) -> float:
         """The tempo that the tempogram speaks for; librosa's prior leans towards 120."""
         sr, hop_length = self.settings.sr, self.settings.hop_length
-        return librosa.feature.tempo(tg=self.tempogram, sr=sr, hop_length=hop_length)[0]
+        return float(librosa.feature.tempo(tg=self.tempogram, sr=sr, hop_length=hop_length)[0])
 
     @cached_property
     def chroma(self) -> np.ndarray:
@@ -190,9 +200,7 @@ class Frames:
     def constant_q_chroma(self) -> np.ndarray:
         """Magnitude of each pitch class by the constant-Q transform, (n_chroma, frames)."""
         settings = self.settings
-        bins = tuning.estimate_tuning(
-            self._magnitude_for_tuning, settings.sr, tuning.N_FFT, constant_q.BINS_PER_OCTAVE
-        )
+        bins = tuning.estimate_tuning(self._magnitude_for_tuning, settings.sr, tuning.N_FFT, BINS_PER_OCTAVE)
         return constant_q.chroma(
             self.y, settings.sr, settings.hop_length, settings.n_chroma, bins, self.device
         )

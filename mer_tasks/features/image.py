@@ -17,12 +17,14 @@ def song_image(blocks: "Blocks", settings: "Settings") -> np.ndarray:
     With the paper's settings, of 30 s, that is 161 × 1292.
     """
     shown = [_scaled(_shown(blocks[name], name, settings), settings) for name in settings.stack]
-    return np.vstack(shown).astype(np.float32, copy=False)
+    image: np.ndarray = np.vstack(shown).astype(np.float32, copy=False)
+    return image
 
 
 def _shown(block: np.ndarray, name: "Block", settings: "Settings") -> np.ndarray:
     if name == "mel" and settings.mel == "db":
-        return librosa.power_to_db(block, ref=np.max)
+        decibels: np.ndarray = librosa.power_to_db(block, ref=np.max)
+        return decibels
     return block
 
 
@@ -33,4 +35,5 @@ def _scaled(block: np.ndarray, settings: "Settings") -> np.ndarray:
     axis = 1 if settings.scale == "row" else None
     low = block.min(axis=axis, keepdims=True)
     span = block.max(axis=axis, keepdims=True) - low
-    return np.divide(block - low, span, out=np.zeros_like(block), where=span > 0)
+    scaled: np.ndarray = np.divide(block - low, span, out=np.zeros_like(block), where=span > 0)
+    return scaled

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mer_tasks.audio.decode import decode, mono
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.clip import ClipFrames
 from mer_tasks.features.frames import block_height, block_of
 from mer_tasks.files import replacing

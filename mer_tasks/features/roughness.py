@@ -39,4 +39,5 @@ def _beating(a: np.ndarray, b: np.ndarray, a_hz: np.ndarray, b_hz: np.ndarray) -
     weaker, both = np.minimum(a, b), np.maximum(a + b, np.finfo(np.float32).tiny)
     apart = np.abs(a_hz - b_hz) * 0.24 / (0.0207 * np.minimum(a_hz, b_hz) + 18.96)
     curve = np.exp(-3.5 * apart) - np.exp(-5.75 * apart)
-    return ((a * b) ** 0.1 * 0.5 * (2 * weaker / both) ** 3.11 * curve).sum(axis=-1)
+    roughness: np.ndarray = ((a * b) ** 0.1 * 0.5 * (2 * weaker / both) ** 3.11 * curve).sum(axis=-1)
+    return roughness

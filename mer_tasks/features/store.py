@@ -34,9 +34,10 @@ class FeatureStore:
         """The values of a part, or None when they are not there or damaged."""
         try:
             with np.load(self.path(sha256, part_id)) as stored:
-                return stored["values"]
+                values: np.ndarray = stored["values"]
         except DAMAGED:
             return None
+        return values
 
     def keep(self, sha256: str, part: "Part", values: np.ndarray) -> None:
         """Write the values of a part."""

@@ -237,14 +237,17 @@ def _key_strengths(chroma: np.ndarray) -> np.ndarray:
     tonics = range(len(chroma))
     keys = np.array([np.roll(key, tonic) for key in (MAJOR_KEY, MINOR_KEY) for tonic in tonics])
     keys = (keys - keys.mean(axis=1, keepdims=True)) / keys.std(axis=1, keepdims=True)
-    return keys @ (chroma - chroma.mean()) / max(chroma.std(), 1e-9) / len(chroma)
+    strengths: np.ndarray = keys @ (chroma - chroma.mean()) / max(chroma.std(), 1e-9) / len(chroma)
+    return strengths
 
 
 def _strongest_triad(unit_chroma: np.ndarray, intervals: tuple[int, ...]) -> np.ndarray:
     """For each frame the cosine with the most similar triad of these intervals, shape (n,)."""
     triad = np.zeros(12)
     triad[list(intervals)] = 1 / np.sqrt(len(intervals))
-    return (np.array([np.roll(triad, root) for root in range(12)]) @ unit_chroma).max(axis=0)
+    cosines = np.array([np.roll(triad, root) for root in range(12)]) @ unit_chroma
+    strongest: np.ndarray = cosines.max(axis=0)
+    return strongest
 
 
 def _likeness(unit_chroma: np.ndarray, lag: int) -> float:

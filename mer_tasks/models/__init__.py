@@ -1,14 +1,15 @@
 """How models are built: one module a system, found by the name that a model's `system` gives.
 
-A system's module has three names: `Settings`, the keys that a model of this system has in `params.yaml`;
-`QUEUE`, where its training waits for a worker; and `build`. It imports heavy libraries inside functions, for
+A system's module has four names: `Settings`, the keys that a model of this system has in `params.yaml`;
+`READS`, which kinds of representations it can read; `QUEUE`, where its training waits for a worker; and
+`build`. It imports heavy libraries inside functions, for
 `params.yaml` is read with its `Settings`. docs/models.md shows how to add one.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from mer_tasks.settings import Params, Queue, SystemSettings
+from mer_tasks.settings import Kept, Params, Queue, SystemSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -18,6 +19,7 @@ class System(Protocol):
     """What a system's module offers."""
 
     Settings: type[SystemSettings]
+    READS: tuple[Kept, ...]
     QUEUE: Queue
 
     @staticmethod

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mer_tasks.settings import Positive, PositiveFloat, Queue, SystemSettings
+from mer_tasks.settings import TABLES, Positive, PositiveFloat, Queue, SystemSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+READS = TABLES
 QUEUE: Queue = "default"
 
 

@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mer_tasks.settings import Positive, Queue, TorchSettings
+from mer_tasks.settings import TABLES, Positive, Queue, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+READS = TABLES
 QUEUE: Queue = "default"
 """Its layers are so small that a GPU would mostly wait for the next batch."""
 

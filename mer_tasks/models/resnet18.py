@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from mer_tasks.settings import Queue, Share, TorchSettings
+from mer_tasks.settings import TABLES, Queue, Share, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+READS = TABLES
 QUEUE: Queue = "default"
 """The frozen network's output is a representation, computed once a clip; what is trained here is one layer."""
 

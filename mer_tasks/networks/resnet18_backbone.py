@@ -25,7 +25,7 @@ class FirstConvolution(NamedTuple):
 
 def empty_backbone(first: FirstConvolution) -> torch.nn.Module:
     """The network with random weights; those of the first convolution are drawn last."""
-    network = torchvision_models().resnet18(weights=None)
+    network: torch.nn.Module = torchvision_models().resnet18(weights=None)
     network.conv1 = torch.nn.Conv2d(1, 64, *first, bias=False)
     network.fc = torch.nn.Identity()
     return network
@@ -40,8 +40,9 @@ def backbone(state: Mapping[str, torch.Tensor], first: FirstConvolution, device:
     with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced
         network = empty_backbone(first)
     network.load_state_dict(state)
-    network = network.eval().requires_grad_(False).to(device)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    frozen = network.eval().requires_grad_(False).to(device)
+    placed: torch.nn.Module = frozen.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
 
 
 @torch.inference_mode()
@@ -53,4 +54,5 @@ def output_of(network: torch.nn.Module, image: np.ndarray) -> np.ndarray:
     device = next(network.parameters()).device
     batch = torch.from_numpy(np.ascontiguousarray(image))[None, None]
     with one_thread():
-        return network(batch.to(device, memory_format=torch.channels_last))[0].cpu().numpy()
+        output: np.ndarray = network(batch.to(device, memory_format=torch.channels_last))[0].cpu().numpy()
+    return output

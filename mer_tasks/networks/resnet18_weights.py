@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.files import replacing
 from mer_tasks.networks.resnet18_backbone import FirstConvolution, empty_backbone
 from mer_tasks.networks.torchvision_loader import torchvision_models
@@ -56,11 +56,12 @@ def read_weights(path: Path) -> State:
         InputError: it is not there or damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises whatever a damaged file provokes
         raise InputError(
             f"{path}: no weights that torch can load safely ({type(error).__name__}); run mer features again"
         ) from error
+    return state
 
 
 def _summed(colours: torch.Tensor, first: FirstConvolution) -> torch.Tensor:
@@ -77,8 +78,9 @@ def _pretrained(weights: str) -> State:
     try:
         if weights == "imagenet":
             entry = torchvision_models().ResNet18_Weights.IMAGENET1K_V1
-            return entry.get_state_dict(progress=False, check_hash=True)
-        return torch.load(Path(weights), map_location="cpu", weights_only=True)
+            state: State = entry.get_state_dict(progress=False, check_hash=True)
+        else:
+            state = torch.load(Path(weights), map_location="cpu", weights_only=True)
     except urllib.error.URLError as error:
         raise InputError(
             f"{key}: imagenet could not be downloaded ({error.reason});"
@@ -91,6 +93,7 @@ def _pretrained(weights: str) -> State:
             f"{key}: {weights} is not a state dict that torch can load safely"
             f" ({type(error).__name__}); save one with torch.save(model.state_dict(), path)"
         ) from error
+    return state
 
 
 def _checked(state: State, weights: str) -> State:

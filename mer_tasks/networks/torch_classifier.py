@@ -1,7 +1,6 @@
 """What the systems that train a network share: training by skorch, as scikit-learn classifiers."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -32,15 +31,17 @@ class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
         net.module_.load_state_dict(self.weights)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread: layers this small only wait for each other on more, and sums keep their order."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class TorchClassifier(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
+    """skorch's classifier, for which Ctrl-C is no end of training: half a model must not pass as a whole one."""
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **options: Any) -> "TorchClassifier":
+        """Train on from where it stands, as skorch does, which would take an interruption for the end."""
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self.fit_loop(X, y, **options)
+        self.notify("on_train_end", X=X, y=y)
+        return self
 
 
 def torch_classifier(
@@ -50,13 +51,13 @@ def torch_classifier(
     settings: TorchSettings,
     device: str,
     **optimizer_arguments: float,
-) -> NeuralNetClassifier:
+) -> TorchClassifier:
     """A network that gives logits, trained with cross entropy and StepLR, as a classifier of moods."""
     schedule = LRScheduler(
         torch.optim.lr_scheduler.StepLR, step_size=settings.step_size, gamma=settings.gamma
     )
     train_accuracy = EpochScoring("accuracy", on_train=True, name="train_accuracy", lower_is_better=False)
-    return NeuralNetClassifier(
+    return TorchClassifier(
         module,
         **{f"module__{name}": value for name, value in module_arguments.items()},
         criterion=torch.nn.CrossEntropyLoss,

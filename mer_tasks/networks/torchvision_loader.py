@@ -23,13 +23,14 @@ def torchvision_models() -> ModuleType:
             raise
         _declare_missing_operators()
         import torchvision.models
-    return torchvision.models
+    models: ModuleType = torchvision.models
+    return models
 
 
 def _declare_missing_operators() -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]  # half imported
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for operator in ("nms", "qnms"):
-        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
     _keep_alive.append(library)  # the schemas go with the object that declared them

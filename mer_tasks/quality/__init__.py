@@ -1,4 +1,4 @@
-"""The gate between a snapshot and training: what must hold, what broke, and how that is told."""
+"""The gate between a snapshot and training: the rules, the findings and their report."""
 
 import logging
 import os

@@ -1,12 +1,10 @@
-"""What the quality gate found, as types and as words; imports nothing heavy."""
+"""What the quality gate found, as types and as text; imports nothing heavy."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks import layout
 from mer_tasks.alerts import Alert, Severity, on_one_line
 
-REPORT = layout.QUALITY / "report.html"
 SONGS_IN_ALERT = 10
 
 
@@ -22,10 +20,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """What the gate found in a snapshot; `checks` counts the expectations that were looked at."""
+    """What the gate found in a snapshot; `rules` counts the rules that were looked at."""
 
     findings: tuple[Finding, ...]
-    checks: int
+    rules: int
     songs: int
     left_out: int
     songs_by_mood: dict[str, int]
@@ -52,7 +50,7 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-def summary_line(report: QualityReport, where: Path = REPORT) -> str:
+def summary_line(report: QualityReport, where: Path) -> str:
     """The gate's verdict in one line for a terminal or a log."""
     warnings = f", {count(len(report.warnings), 'warning')}" if report.warnings else ""
     if report.passed:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mer_tasks.catalog.dataset import Snapshot
-    from mer_tasks.quality.suite import Check
+    from mer_tasks.quality.suite import Rule
 
 __all__ = ["Finding", "QualityReport", "check_snapshot", "quality_alert", "summary_line", "write_report"]
 
@@ -24,7 +24,7 @@ LONGEST_NAME = 120
 class _Breach:
     """One expectation that did not hold: the rows that break it, or why it could not be looked at."""
 
-    check: "Check"
+    rule: "Rule"
     critical: bool
     message: str
     rows: list[int]
@@ -32,16 +32,16 @@ class _Breach:
 
 def check_snapshot(snapshot: "Snapshot", params: Params) -> QualityReport:
     """Look at every rule of the suite; a rule that could not be looked at counts as critical."""
-    from mer_tasks.quality.suite import build_checks  # Great Expectations takes 5 to 16 s to import
+    from mer_tasks.quality.suite import build_rules  # Great Expectations takes 5 to 16 s to import
     from mer_tasks.quality.tables import tables_of
 
     tables = tables_of(snapshot)
-    checks = build_checks(params)
-    breaches = _validate(tables, checks)
-    findings = [_finding(rule, breaches, tables) for rule in dict.fromkeys(b.check.rule for b in breaches)]
+    rules = build_rules(params)
+    breaches = _validate(tables, rules)
+    findings = [_finding(name, breaches, tables) for name in dict.fromkeys(b.rule.name for b in breaches)]
     return QualityReport(
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),  # critical, then warning
-        checks=len(checks),
+        rules=len(rules),
         songs=len(tables["songs"]),
         left_out=len(snapshot.left_out),
         songs_by_mood=dict(zip(tables["moods"]["mood"], tables["moods"]["songs"], strict=True)),
@@ -49,8 +49,8 @@ def check_snapshot(snapshot: "Snapshot", params: Params) -> QualityReport:
     )
 
 
-def _validate(tables: "dict[str, pd.DataFrame]", checks: "list[Check]") -> list[_Breach]:
-    """Run one suite a table and return what did not hold, in the order of `checks`."""
+def _validate(tables: "dict[str, pd.DataFrame]", rules: "list[Rule]") -> list[_Breach]:
+    """Run one suite a table and return what did not hold, in the order of `rules`."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -63,30 +63,30 @@ def _validate(tables: "dict[str, pd.DataFrame]", checks: "list[Check]") -> list[
     results: dict[int, Any] = {}
     for name, table in tables.items():
         batch = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
-        suite = build_suite(name, checks)
+        suite = build_suite(name, rules)
         validated = batch.get_batch({"dataframe": table}).validate(suite, result_format="COMPLETE")
         results |= {_position(result): result for result in validated.results}
-    failed = [position for position in range(len(checks)) if not results[position].success]
-    return [_breach(checks[position], results[position], tables) for position in failed]
+    failed = [position for position in range(len(rules)) if not results[position].success]
+    return [_breach(rules[position], results[position], tables) for position in failed]
 
 
 def _position(result: Any) -> int:
-    """Which check a result belongs to; Great Expectations gives them in an order of its own."""
-    return int(result.expectation_config.meta["check"])
+    """Which rule a result belongs to; Great Expectations gives them in an order of its own."""
+    return int(result.expectation_config.meta["rule"])
 
 
-def _breach(check: "Check", result: Any, tables: "dict[str, pd.DataFrame]") -> _Breach:
+def _breach(rule: "Rule", result: Any, tables: "dict[str, pd.DataFrame]") -> _Breach:
     if reason := _why_not_run(result.exception_info):
-        return _Breach(check, True, f"could not be checked: {reason}", [])
-    table = tables[check.table]
-    rows = _same_together(table, check, result.result.get("unexpected_index_list") or [])
-    critical = check.expectation.severity == "critical"
-    return _Breach(check, critical, check.say(table.iloc[rows], table), rows)
+        return _Breach(rule, True, f"could not be checked: {reason}", [])
+    table = tables[rule.table]
+    rows = _same_together(table, rule, result.result.get("unexpected_index_list") or [])
+    critical = rule.expectation.severity == "critical"
+    return _Breach(rule, critical, rule.describe(table.iloc[rows], table), rows)
 
 
-def _same_together(table: "pd.DataFrame", check: "Check", rows: list[int]) -> list[int]:
+def _same_together(table: "pd.DataFrame", rule: "Rule", rows: list[int]) -> list[int]:
     """The rows in their order, but songs with the same value side by side, so that twins are seen."""
-    values = table[check.expectation.column]
+    values = table[rule.expectation.column]
     first: dict[object, int] = {}
     return sorted(rows, key=lambda row: first.setdefault(values.iloc[row], row))
 
@@ -98,12 +98,12 @@ def _why_not_run(exception_info: dict[str, Any]) -> str | None:
     return on_one_line(str(raised[0]["exception_message"])) if raised else None
 
 
-def _finding(rule: str, breaches: list[_Breach], tables: "dict[str, pd.DataFrame]") -> Finding:
+def _finding(name: str, breaches: list[_Breach], tables: "dict[str, pd.DataFrame]") -> Finding:
     """Everything that breaks one rule as one finding, as severe as the worst of it."""
-    own = [breach for breach in breaches if breach.check.rule == rule]
-    songs = [song for breach in own for song in _song_names(tables[breach.check.table], breach.rows)]
+    own = [breach for breach in breaches if breach.rule.name == name]
+    songs = [song for breach in own for song in _song_names(tables[breach.rule.table], breach.rows)]
     return Finding(
-        rule=rule,
+        rule=name,
         severity="critical" if any(breach.critical for breach in own) else "warning",
         message="; ".join(dict.fromkeys(on_one_line(breach.message) for breach in own)),
         songs=tuple(dict.fromkeys(songs)),

@@ -32,7 +32,7 @@ PAGE = """\
   img { max-width: 100% }
 </style>
 <h1>Data quality: {{ "passed" if report.passed else "stopped" }}</h1>
-<p>{{ count(report.songs, "song") }}, {{ report.left_out }} left out, {{ count(report.checks, "check") }}:
+<p>{{ count(report.songs, "song") }}, {{ report.left_out }} left out, {{ count(report.rules, "rule") }}:
 {{ count(report.critical|length, "critical finding") }}, {{ count(report.warnings|length, "warning") }}.
 A critical finding stops the run, a warning does not.</p>
 <img alt="Songs by mood: {{ moods }}" src="data:image/png;base64,{{ picture }}">

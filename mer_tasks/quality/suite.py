@@ -1,4 +1,4 @@
-"""The rules of the gate as Great Expectations' expectations, each with its severity and its words."""
+"""The rules of the gate as Great Expectations' expectations, each with its severity and its message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,27 @@ from typing import Literal
 
 import pandas as pd
 from great_expectations.core import ExpectationSuite
-from great_expectations.expectations import core as gxe
+from great_expectations.expectations.core.expect_column_distinct_values_to_contain_set import (
+    ExpectColumnDistinctValuesToContainSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
+    ExpectColumnValuesToBeInSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_null import (
+    ExpectColumnValuesToBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_unique import (
+    ExpectColumnValuesToBeUnique,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
+    ExpectColumnValuesToNotBeNull,
+)
+from great_expectations.expectations.core.expect_column_values_to_not_match_regex import (
+    ExpectColumnValuesToNotMatchRegex,
+)
 from great_expectations.expectations.expectation import ColumnAggregateExpectation, ColumnMapExpectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
@@ -17,7 +37,7 @@ from mer_tasks.settings import ClipSettings, Params, QualitySettings
 CRITICAL, WARNING = FailureSeverity.CRITICAL, FailureSeverity.WARNING
 Table = Literal["songs", "moods", "candidates"]
 Expectation = ColumnMapExpectation | ColumnAggregateExpectation
-Say = Callable[[pd.DataFrame, pd.DataFrame], str]
+Describe = Callable[[pd.DataFrame, pd.DataFrame], str]
 """From the rows that break a rule, and the whole table, to what is wrong."""
 
 ALWAYS = ("track_id", "artist", "mood")
@@ -39,59 +59,62 @@ SPOTIFY_RANGES: dict[str, tuple[float | None, float | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One expectation on one table; checks of the same rule become one finding."""
+class Rule:
+    """One expectation on one table; rules of the same name become one finding.
 
-    rule: str
+    `describe` gives the message from the rows that break it, and the whole table.
+    """
+
+    name: str
     table: Table
     expectation: Expectation
-    say: Say
+    describe: Describe
 
 
-def build_checks(params: Params) -> list[Check]:
-    """Every check that `params` asks for, in the order in which findings are told."""
-    checks = _mood_checks(params.quality)
+def build_rules(params: Params) -> list[Rule]:
+    """Every rule that `params` asks for, in the order of the findings."""
+    rules = _mood_rules(params.quality)
     if "clip" in params.snapshot.needs:
-        checks += _clip_checks(params.clips, params.quality)
-    checks += _twice_checks() + _missing_checks(params)
+        rules += _clip_rules(params.clips, params.quality)
+    rules += _twice_rules() + _missing_rules(params)
     if "spotify" in params.snapshot.needs:
-        checks += [_range_check(feature) for feature in SPOTIFY_FEATURES]
-    return checks + _left_out_checks(params.quality)
+        rules += [_range_rule(feature) for feature in SPOTIFY_FEATURES]
+    return rules + _left_out_rules(params.quality)
 
 
-def build_suite(table: str, checks: list[Check]) -> ExpectationSuite:
-    """The suite of one table; each expectation carries the position of its check as `meta["check"]`."""
-    for position, check in enumerate(checks):
-        check.expectation.meta = {"check": position}
-    return ExpectationSuite(name=table, expectations=[c.expectation for c in checks if c.table == table])
+def build_suite(table: str, rules: list[Rule]) -> ExpectationSuite:
+    """The suite of one table; each expectation carries the position of its rule as `meta["rule"]`."""
+    for position, rule in enumerate(rules):
+        rule.expectation.meta = {"rule": position}
+    return ExpectationSuite(
+        name=table, expectations=[rule.expectation for rule in rules if rule.table == table]
+    )
 
 
-def _mood_checks(quality: QualitySettings) -> list[Check]:
+def _mood_rules(quality: QualitySettings) -> list[Rule]:
     known = ", ".join(MOODS)
     return [
-        Check(
+        Rule(
             "every mood",
             "moods",
-            gxe.ExpectColumnDistinctValuesToContainSet(
-                column="mood", value_set=list(MOODS), severity=CRITICAL
-            ),
+            ExpectColumnDistinctValuesToContainSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
             lambda _, moods: f"no song is {' or '.join(m for m in MOODS if m not in set(moods['mood']))}",
         ),
-        Check(
+        Rule(
             "every mood",
             "songs",
-            gxe.ExpectColumnValuesToBeInSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
+            ExpectColumnValuesToBeInSet(column="mood", value_set=list(MOODS), severity=CRITICAL),
             lambda broken, _: (
                 f"{_songs(broken)} of an unknown mood: {_values(broken['mood'])}; known are {known}"
             ),
         ),
-        Check(
+        Rule(
             "songs per mood",
             "moods",
             _between("songs", quality.min_songs_per_mood, None, CRITICAL),
             lambda broken, _: f"{_mood_sizes(broken)}, at least {quality.min_songs_per_mood} are needed",
         ),
-        Check(
+        Rule(
             "balance of moods",
             "moods",
             _between("times_smallest", None, quality.max_mood_ratio, CRITICAL),
@@ -102,29 +125,29 @@ def _mood_checks(quality: QualitySettings) -> list[Check]:
     ]
 
 
-def _clip_checks(clips: ClipSettings, quality: QualitySettings) -> list[Check]:
+def _clip_rules(clips: ClipSettings, quality: QualitySettings) -> list[Rule]:
     low, high = clips.duration_s - quality.clip_tolerance_s, clips.duration_s + quality.clip_tolerance_s
     mostly = quality.clip_length_mostly
 
-    def say_length(broken: pd.DataFrame, songs: pd.DataFrame) -> str:
+    def describe_length(broken: pd.DataFrame, songs: pd.DataFrame) -> str:
         wanted = f"{clips.duration_s:g} ± {quality.clip_tolerance_s:g} s"
         allowed = _percent(1 - mostly)
         return f"{len(broken)} of {_songs(songs)} with a clip not {wanted} long, at most {allowed} may be"
 
     return [
-        Check(
+        Rule(
             "clip length",
             "songs",
             _between("clip_duration_s", low, high, CRITICAL, mostly),
-            say_length,
+            describe_length,
         ),
-        Check(
+        Rule(
             "clip length",
             "songs",
             _between("clip_duration_s", low, high, WARNING),
-            say_length,
+            describe_length,
         ),
-        Check(
+        Rule(
             "clip too short",
             "songs",
             _between("clip_duration_s", clips.min_duration_s, None, CRITICAL),
@@ -133,43 +156,43 @@ def _clip_checks(clips: ClipSettings, quality: QualitySettings) -> list[Check]:
     ]
 
 
-def _twice_checks() -> list[Check]:
+def _twice_rules() -> list[Rule]:
     same = {"track_id": "track_id", "same_song": "artist and title", "clip_sha256": "audio (clip_sha256)"}
-    return [_twice_check(column, what) for column, what in same.items()]
+    return [_twice_rule(column, what) for column, what in same.items()]
 
 
-def _twice_check(column: str, what: str) -> Check:
-    return Check(
+def _twice_rule(column: str, what: str) -> Rule:
+    return Rule(
         "no song twice",
         "songs",
-        gxe.ExpectColumnValuesToBeUnique(column=column, severity=CRITICAL),
+        ExpectColumnValuesToBeUnique(column=column, severity=CRITICAL),
         lambda broken, _: f"{_songs(broken)} with the same {what} as another",
     )
 
 
-def _missing_checks(params: Params) -> list[Check]:
+def _missing_rules(params: Params) -> list[Rule]:
     needs = params.snapshot.needs
     columns = [
         *ALWAYS,
         *(CLIP if "clip" in needs else ()),
         *(SPOTIFY_FEATURES if "spotify" in needs else ()),
     ]
-    return [_missing_check(column) for column in columns]
+    return [_missing_rule(column) for column in columns]
 
 
-def _missing_check(column: str) -> Check:
-    return Check(
+def _missing_rule(column: str) -> Rule:
+    return Rule(
         "nothing missing",
         "songs",
-        gxe.ExpectColumnValuesToNotBeNull(column=column, severity=CRITICAL),
+        ExpectColumnValuesToNotBeNull(column=column, severity=CRITICAL),
         lambda broken, _: f"{_songs(broken)} without {column}",
     )
 
 
-def _range_check(feature: str) -> Check:
+def _range_rule(feature: str) -> Rule:
     low, high = SPOTIFY_RANGES[feature]
     documented = f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
-    return Check(
+    return Rule(
         "Spotify ranges",
         "songs",
         _between(feature, low, high, WARNING),
@@ -177,20 +200,20 @@ def _range_check(feature: str) -> Check:
     )
 
 
-def _left_out_checks(quality: QualitySettings) -> list[Check]:
+def _left_out_rules(quality: QualitySettings) -> list[Rule]:
     return [
-        Check(
+        Rule(
             "two moods",
             "candidates",
-            gxe.ExpectColumnValuesToNotMatchRegex(
+            ExpectColumnValuesToNotMatchRegex(
                 column="reason", regex="^(?:two|three|four) moods", severity=WARNING
             ),
             lambda broken, _: f"{_songs(broken)} with two moods or more, left out until a person decides",
         ),
-        Check(
+        Rule(
             "left-out songs",
             "candidates",
-            gxe.ExpectColumnValuesToBeNull(
+            ExpectColumnValuesToBeNull(
                 column="reason", mostly=round(1 - quality.max_left_out_share, 9), severity=WARNING
             ),
             lambda broken, candidates: (
@@ -205,7 +228,7 @@ def _left_out_checks(quality: QualitySettings) -> list[Check]:
 def _between(
     column: str, low: float | None, high: float | None, severity: FailureSeverity, mostly: float = 1
 ) -> Expectation:
-    return gxe.ExpectColumnValuesToBeBetween(
+    return ExpectColumnValuesToBeBetween(
         column=column, min_value=low, max_value=high, mostly=mostly, severity=severity
     )
 

@@ -4,7 +4,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import mer_tasks
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 from mer_tasks.registry.linear import LinearClassifier, load_linear
 from mer_tasks.registry.process import DESCRIPTION, FILES, PROTOCOL
 

@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests import RequestException
 
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
 
 AWAY = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")

@@ -11,7 +11,8 @@ import pandas as pd
 
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import read_snapshot
-from mer_tasks.domain import InputError, primary_artist
+from mer_tasks.domain import primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import accuracy_gain
 from mer_tasks.evaluation.folds import split
 from mer_tasks.files import sha256_of

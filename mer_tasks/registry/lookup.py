@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.process import DESCRIPTION, VersionError, check_files
 from mer_tasks.settings import Machine
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import mer_tasks
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import Snapshot
-from mer_tasks.domain import MOODS, InputError, UnavailableError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.result import ModelResult, fold_folder
 from mer_tasks.features.representations import network_files
 from mer_tasks.files import write_text

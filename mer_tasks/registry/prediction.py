@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import LostError, SongError, VersionError, VersionProcess, read_description
 from mer_tasks.settings import Machine

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.registry.aliases import CHALLENGER, TAKEN_OUT, Aliases
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.gate import Verdict, judge

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import read_snapshot
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import ModelResult, read_result, result_identity
 from mer_tasks.features.representations import takes_audio

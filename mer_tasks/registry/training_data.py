@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot
-from mer_tasks.domain import SAMPLE_COLLECTION, InputError, primary_artist
+from mer_tasks.domain import SAMPLE_COLLECTION, primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.result import ModelResult
 from mer_tasks.files import write_text
 from mer_tasks.registry.process import FILES

@@ -10,14 +10,14 @@ from typing import Any
 import httpcore
 import httpx
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 STALLED_S = 20.0
-"""A server that says nothing for so long is not there."""
+"""A server that sends nothing for so long is not there."""
 
 
-class Astray(InputError):
-    """A redirect leads where nobody asked to go."""
+class RedirectError(InputError):
+    """A redirect leads to a private address that was not asked for."""
 
 
 Address = IPv4Address | IPv6Address
@@ -37,7 +37,7 @@ def client(limit_s: float) -> httpx.Client:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address belongs to the internet at large; one of IPv4 in IPv6's clothes is undressed."""
+    """Whether an address belongs to the internet at large; an IPv4 address mapped to IPv6 is unmapped."""
     plain = getattr(address, "ipv4_mapped", None) or address
     return bool(plain.is_global and not plain.is_multicast)
 
@@ -69,7 +69,7 @@ class _Connector(httpcore.SyncBackend):
         """Connect to the first of the host's addresses that answers.
 
         Raises:
-            Astray: none of them may be reached.
+            RedirectError: none of them may be reached.
             httpcore.ConnectError, httpcore.ConnectTimeout: the name is unknown, or nobody answers.
         """
         addresses = _addresses(host, port)
@@ -77,7 +77,7 @@ class _Connector(httpcore.SyncBackend):
             self._asked_for = {(address, port) for address in addresses}
         allowed = [a for a in addresses if is_public(a) or (a, port) in self._asked_for]
         if not allowed:
-            raise Astray(f"leads to {host}:{port}, which is not public and was not asked for")
+            raise RedirectError(f"leads to {host}:{port}, which is not public and was not asked for")
         for address in allowed[:-1]:
             try:
                 return self._connected(address, port, timeout, socket_options)

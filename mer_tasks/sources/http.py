@@ -1,4 +1,4 @@
-"""Asking other people's servers: patient, but not for ever, and never for more than is wanted."""
+"""Requests to other people's servers: tried again, but not for ever, and limited in size."""
 
 import json
 import logging
@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 import tenacity
 
-from mer_tasks.domain import InputError
-from mer_tasks.sources.connection import Astray, client
+from mer_tasks.errors import InputError
+from mer_tasks.sources.connection import RedirectError, client
 
 TIMEOUT_S = 20.0
 """Seconds a server may be silent."""
 
 LONGEST_S = 120.0
-"""Seconds an answer may take, so that one that trickles ends."""
+"""Seconds a response may take, so that one that trickles ends."""
 
 LONGEST_WAIT_S = 60.0
 """Seconds that a `Retry-After` is obeyed for; who asks for more is asked again on the next run."""
@@ -35,7 +35,7 @@ logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class HttpError(InputError):
-    """A server that cannot be had or says no; `status` is what it answered, if it did.
+    """A server that cannot be reached or refuses; `status` is the response's, if there was one.
 
     `wait_s` is how long it asks to be left alone, in seconds.
     """
@@ -47,7 +47,7 @@ class HttpError(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What a server gave: `url` is where it came from after redirects."""
 
     status: int
@@ -73,7 +73,7 @@ patient = tenacity.retry(
     stop=tenacity.stop_after_attempt(TRIES),
     reraise=True,
 )
-"""A decorator: what ends in an `HttpError` of a busy server is tried again, when that server says."""
+"""A decorator: what ends in an `HttpError` of a busy server is tried again, after its `Retry-After`."""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -95,11 +95,11 @@ def get(
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     max_bytes: int = 10_000_000,
-) -> Answer:
+) -> Response:
     """What an address gives: 200, or 304 where `headers` asked for a change.
 
     Raises:
-        HttpError: the server is not there, says no, or gives more than `max_bytes`; the message
+        HttpError: the server is not there, refuses, or gives more than `max_bytes`; the message
             leaves out `params` and passwords.
     """
     shown = without_secrets(url)
@@ -112,12 +112,12 @@ def get(
             if response.status_code not in fine:
                 raise _refusal(response, shown)
             body = _body(response, shown, max_bytes)
-            return Answer(response.status_code, str(response.url), _etag(response), body)
-    except Astray as error:
+            return Response(response.status_code, str(response.url), _etag(response), body)
+    except RedirectError as error:
         raise HttpError(f"{shown}: {error}; give that address itself if you mean it") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise HttpError(
-            f"{shown}: cannot be read: {_told(error)}; check the address and the network"
+            f"{shown}: cannot be read: {_on_one_line(error)}; check the address and the network"
         ) from error
 
 
@@ -127,9 +127,9 @@ def get_json(url: str, params: Mapping[str, str]) -> Any:
     Raises:
         HttpError: as `get`, or it is no JSON.
     """
-    answer = get(url, params)
+    response = get(url, params)
     try:
-        return json.loads(answer.body)
+        return json.loads(response.body)
     except (ValueError, RecursionError) as error:
         raise HttpError(f"{without_secrets(url)}: gives no JSON; check the address") from error
 
@@ -156,7 +156,7 @@ def _etag(response: httpx.Response) -> str | None:
     return etag if 0 < len(etag) <= LONGEST_ETAG and etag.isascii() else None
 
 
-def _told(error: Exception) -> str:
+def _on_one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -165,7 +165,7 @@ def _refusal(response: httpx.Response, shown: str) -> HttpError:
     phrase = f"HTTP {status} {response.reason_phrase}".strip()
     remedy = "try again later" if status in BUSY else "check the address and what it allows"
     asked = f", wait {wait_s:.0f} s" if wait_s and status in BUSY else ""
-    return HttpError(f"{shown}: the server says {phrase}{asked}; {remedy}", status, wait_s)
+    return HttpError(f"{shown}: the server responds with {phrase}{asked}; {remedy}", status, wait_s)
 
 
 def _body(response: httpx.Response, shown: str, max_bytes: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Jamendo's API v3.0: a page of its answers, and one line for each way it says no."""
+"""Jamendo's API v3.0: a page of its response, and a message of one line for each of its errors."""
 
 from typing import Any
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.sources import http
 from mer_tasks.sources.listing import clean
 
@@ -18,17 +18,17 @@ def songs(api_url: str, params: dict[str, str]) -> list[Any]:
     """The songs that fit `params`, among them the `client_id`.
 
     Raises:
-        InputError: Jamendo says no, or gives something else than its API's answer.
+        InputError: Jamendo refuses, or gives something else than its API's response.
     """
     page = http.get_json(f"{api_url.rstrip('/')}/tracks/", params)
     try:
         code, message = int(page["headers"]["code"]), clean(str(page["headers"]["error_message"]))
         results = list(page["results"])
     except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"jamendo: {api_url} gives no answer of its API v3.0; check api_url") from error
+        raise InputError(f"jamendo: {api_url} gives no response of its API v3.0; check api_url") from error
     if code:
-        told = message.replace(params["client_id"], "***")
+        shown = message.replace(params["client_id"], "***")
         raise InputError(
-            f"jamendo: Jamendo {ERRORS.get(code, f'says {told!r} (code {code}); check the chart')}"
+            f"jamendo: Jamendo {ERRORS.get(code, f'responds with {shown!r} (code {code}); check the chart')}"
         )
     return results

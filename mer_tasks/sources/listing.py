@@ -1,4 +1,4 @@
-"""From what a source says of songs to a chart's entries: cleaned, checked, in order, each song once."""
+"""From a source's rows to a chart's entries: cleaned, checked, in order, each song once."""
 
 import hashlib
 import logging
@@ -8,7 +8,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
-from mer_tasks.domain import ChartEntry, InputError, Track, normalised
+from mer_tasks.domain import ChartEntry, Track, normalised
+from mer_tasks.errors import InputError
 from mer_tasks.validation import CONTROL_CHARACTER, track_id, web_address
 
 LONGEST_TEXT = 1000
@@ -95,7 +96,7 @@ def listing(
     """The songs of `rows`, each with its place in the source.
 
     `song_of` gives the values of a row's `Song`, None for what is no song. A row that breaks a rule is
-    left out with a warning; `where` names the chart in what is said.
+    left out with a warning; `where` names the chart in messages.
 
     Raises:
         InputError: no row is a song.

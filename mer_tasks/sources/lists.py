@@ -1,4 +1,4 @@
-"""Lists of songs in files and at addresses: CSV, JSON and M3U, told apart by what they begin with."""
+"""Lists of songs in files and at addresses: CSV, JSON and M3U, distinguished by what they begin with."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.sources import http
 from mer_tasks.validation import csv_records
 
@@ -21,7 +21,7 @@ class Line(NamedTuple):
     """A song as the list names it, or what is wrong with it."""
 
     values: dict[str, Any]
-    complaint: str = ""
+    problem: str = ""
 
 
 def is_web(location: str) -> bool:
@@ -29,7 +29,7 @@ def is_web(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
-def fetch_list(location: str, known: str | None, max_bytes: int) -> http.Answer:
+def fetch_list(location: str, known: str | None, max_bytes: int) -> http.Response:
     """A list's bytes; 304 and none where an address still has the version `known`, an ETag.
 
     Raises:
@@ -46,12 +46,12 @@ def fetch_list(location: str, known: str | None, max_bytes: int) -> http.Answer:
         raise InputError(f"{location}: cannot be read: {reason}; name a list of songs") from error
     if len(content) > max_bytes:
         raise InputError(f"{location}: larger than {max_bytes / 1e6:g} MB; is it a list of songs?")
-    return http.Answer(200, location, None, content)
+    return http.Response(200, location, None, content)
 
 
-def version_of(answer: http.Answer) -> str:
-    """What tells a change of a list: the server's ETag, or the hash of the content."""
-    return answer.etag or HASH + hashlib.sha256(answer.body).hexdigest()
+def version_of(response: http.Response) -> str:
+    """What changes with a list: the server's ETag, or the hash of the content."""
+    return response.etag or HASH + hashlib.sha256(response.body).hexdigest()
 
 
 def rows_of(where: str, content: bytes) -> Iterator[tuple[str, Line]]:
@@ -87,13 +87,13 @@ def _json(where: str, text: str) -> Iterator[tuple[str, Line]]:
 def _csv(where: str, text: str) -> Iterator[tuple[str, Line]]:
     records = csv_records(text)
     header = next(records, None)
-    if header is None or header.complaint:
-        raise InputError(f"{where}: no line of column names; {header.complaint if header else 'it is empty'}")
+    if header is None or header.problem:
+        raise InputError(f"{where}: no line of column names; {header.problem if header else 'it is empty'}")
     names = [name.strip() for name in header.fields]
     for record in records:
         wrong = f"{len(record.fields)} fields instead of {len(names)}"
-        complaint = record.complaint or (wrong if len(record.fields) != len(names) else "")
-        yield f"line {record.line}", Line(dict(zip(names, record.fields, strict=False)), complaint)
+        problem = record.problem or (wrong if len(record.fields) != len(names) else "")
+        yield f"line {record.line}", Line(dict(zip(names, record.fields, strict=False)), problem)
 
 
 def _m3u(text: str) -> Iterator[tuple[str, Line]]:
@@ -104,6 +104,6 @@ def _m3u(text: str) -> Iterator[tuple[str, Line]]:
             artist, dash, title = found[2].partition(" - ")
             song = {"duration_s": found[1], "artist": artist, "title": title} if dash else {}
         elif line and not line.startswith("#"):
-            complaint = "" if song else "no line #EXTINF:seconds,Artist - Title before it"
-            yield f"line {number}", Line(song | {"path": line}, complaint)
+            problem = "" if song else "no line #EXTINF:seconds,Artist - Title before it"
+            yield f"line {number}", Line(song | {"path": line}, problem)
             song = {}

@@ -1,4 +1,4 @@
-"""Spotify's Web API through spotipy: patient, and with one line for each way it says no."""
+"""Spotify's Web API through spotipy: tried again, and with a message of one line for each refusal."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.exceptions import SpotifyBaseException
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
 
@@ -38,14 +38,14 @@ REFUSALS = {
     404: f"not there for this app: {OWN}, and Spotify's own playlists are closed to new apps; check the"
     f" playlist, {INSTEAD}",
 }
-"""What Spotify means by its answers, and what to do."""
+"""What Spotify means by its statuses, and what to do."""
 
 WITHHELD = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-"""How Spotify answers an app that gets no audio features."""
+"""Statuses for an app that gets no audio features."""
 
-SHAPELESS = "Spotify's answer is not what it documents; check api_url and token_url"
+SHAPELESS = "Spotify's response is not what it documents; check api_url and token_url"
 
-# spotipy logs what the exceptions say again, and at DEBUG the token.
+# spotipy logs its exceptions' messages once more, and at DEBUG the token.
 logging.getLogger("spotipy").setLevel(logging.CRITICAL)
 
 
@@ -59,7 +59,7 @@ class Client:
         """A playlist's entries, page by page, songs or not.
 
         Raises:
-            HttpError: Spotify says no, or gives something else than a page.
+            HttpError: Spotify refuses, or gives something else than a page.
         """
         offset, total = 0, 1
         while offset < min(total, LONGEST):
@@ -73,7 +73,7 @@ class Client:
         """Songs' audio features by id; none for apps made since November 2024, which are refused them.
 
         Raises:
-            HttpError: Spotify says no for another reason, or gives something else than features.
+            HttpError: Spotify refuses for another reason, or gives something else than features.
         """
         good = [one for one in ids if ID.fullmatch(str(one))]
         found: list[Any] = []
@@ -146,7 +146,7 @@ def _ask(what: str, call: Callable[..., Any], *values: Any, **options: Any) -> A
 
 
 def _explained(where: str, error: Exception) -> HttpError:
-    """Why Spotify said no: spotipy keeps the answer only as what its own error came from."""
+    """Why Spotify refused: spotipy keeps the response only as the context of its own error."""
     response = getattr(error.__context__, "response", None)
     if response is not None:
         wait_s = retry_after(response.headers)
@@ -159,5 +159,5 @@ def _explained(where: str, error: Exception) -> HttpError:
 
 def _refusal(where: str, status: int, wait_s: float | None = None) -> HttpError:
     asked = f", wait {wait_s:.0f} s" if wait_s else ""
-    refusal = REFUSALS.get(status, f"Spotify answers HTTP {status}{asked}; try again later")
+    refusal = REFUSALS.get(status, f"Spotify responds with HTTP {status}{asked}; try again later")
     return HttpError(f"{where}: {refusal}", status, wait_s)

@@ -89,10 +89,10 @@ def test_clip_is_what_was_measured(tmp_path: Path, settings: ClipSettings) -> No
 def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     clip = cut_clip(song, tmp_path / "clips", settings)
-    heard = decode(clip_path(tmp_path / "clips", clip.sha256)).y[0]
+    decoded = decode(clip_path(tmp_path / "clips", clip.sha256)).y[0]
     original = decode(song, 3.0, 3.0).y[0]
-    n = min(len(heard), len(original))
-    assert np.corrcoef(heard[:n], original[:n])[0, 1] > 0.98
+    n = min(len(decoded), len(original))
+    assert np.corrcoef(decoded[:n], original[:n])[0, 1] > 0.98
 
 
 def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: ClipSettings) -> None:

@@ -116,7 +116,7 @@ def test_garbage_inside_an_mp3_is_skipped(tone: Path) -> None:
     ("name", "content"),
     [("empty.mp3", b""), ("text.mp3", b"this is a letter, not a song\n" * 400), ("header.wav", b"RIFF")],
 )
-def test_what_is_no_audio_says_so(tmp_path: Path, name: str, content: bytes) -> None:
+def test_what_is_no_audio_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     song = tmp_path / name
     song.write_bytes(content)
     for attempt in (decode, duration_of):
@@ -134,7 +134,7 @@ def test_playlist_in_a_songs_clothes_opens_no_other_file(tone: Path) -> None:
         decode(playlist)
 
 
-def test_video_without_sound_says_so(tmp_path: Path) -> None:
+def test_video_without_sound_is_named(tmp_path: Path) -> None:
     video = tmp_path / "silent.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc=d=1:s=64x64:r=5", video)
     for attempt in (decode, duration_of):
@@ -167,9 +167,9 @@ def test_mono_is_what_librosa_loads(tmp_path: Path, sr: int) -> None:
     rng = np.random.default_rng(sr)
     soundfile.write(song, rng.uniform(-0.5, 0.5, (sr + 17, 2)), sr)
     expected, _ = librosa.load(song, sr=22050)
-    heard = mono(decode(song), 22050)
-    assert heard.dtype == np.float32
-    np.testing.assert_allclose(heard, expected, rtol=1e-4, atol=1e-6)
+    decoded = mono(decode(song), 22050)
+    assert decoded.dtype == np.float32
+    np.testing.assert_allclose(decoded, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.skipif(REAL is None, reason="MER_REAL_DATA is not set")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from mer_tasks.catalog.charts import ChartReport, known_version, record_chart
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.queue import Terms, claim_songs
+from mer_tasks.catalog.queue import ClaimPolicy, claim_songs
 from mer_tasks.catalog.schema import chart_entries, chart_readings, items, labels, measurements
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.domain import ChartEntry, Mood, Track
@@ -55,7 +55,7 @@ def test_every_week_is_kept_by_day_and_position(catalog: Catalog) -> None:
     assert (second.n_entries, second.usual, second.new, second.changed) == (2, 2, 1, 0)
 
 
-def test_what_is_known_is_not_said_again(catalog: Catalog) -> None:
+def test_what_is_known_is_not_recorded_again(catalog: Catalog) -> None:
     for week in range(3):
         record(catalog, chart("a", "b"), week)
     with catalog.reading() as connection:
@@ -77,30 +77,30 @@ def test_an_unchanged_chart_was_still_read(catalog: Catalog) -> None:
 def test_its_songs_have_its_mood_its_numbers_and_are_due(catalog: Catalog, params: Params) -> None:
     entry = ChartEntry(1, Track("a", "T", "A", url="http://h/a", isrc="X", duration_s=200.0), {"energy": 0.7})
     record(catalog, [entry])
-    assert claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == [entry.track]
+    assert claim_songs(catalog, ClaimPolicy(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == [entry.track]
     settings = params.snapshot.model_copy(update={"collections": ("top",), "needs": ()})
     songs = take_snapshot(catalog, settings, "r").songs
     assert songs[["track_id", "mood", "energy"]].values.tolist() == [["a", "happy", 0.7]]
     with catalog.reading() as connection:
-        assert connection.execute(select(measurements)).one().said_by == "chart:top"
+        assert connection.execute(select(measurements)).one().source == "chart:top"
 
 
 def test_a_song_that_may_not_be_fetched_is_listed_only(catalog: Catalog, params: Params) -> None:
     song = Track("a", "T", "A", url="http://h/a", licence="CC BY-NC-ND", may_fetch=False)
     assert record(catalog, [ChartEntry(1, song)]).not_fetchable == 1
-    assert claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == []
+    assert claim_songs(catalog, ClaimPolicy(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY) == []
     settings = params.snapshot.model_copy(update={"collections": ("top",), "needs": ("clip",)})
     (reason,) = take_snapshot(catalog, settings, "r").left_out["reason"]
     assert reason == "no clip: its licence does not allow a download (CC BY-NC-ND)"
 
 
 def test_a_song_whose_licence_changes_is_due_then(catalog: Catalog) -> None:
-    terms = Terms(("top",), "r", searches_per_hour=9)
+    policy = ClaimPolicy(("top",), "r", searches_per_hour=9)
     record(catalog, [ChartEntry(1, Track("a", "T", "A", may_fetch=False))])
-    assert claim_songs(catalog, terms, 9, "h:1:1", MONDAY, MONDAY) == []
+    assert claim_songs(catalog, policy, 9, "h:1:1", MONDAY, MONDAY) == []
     record(catalog, [ChartEntry(1, Track("a", "T", "A"))], week=1)
     later = MONDAY + WEEK
-    assert [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", later, later)] == ["a"]
+    assert [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", later, later)] == ["a"]
 
 
 def test_a_chart_that_stands_for_no_mood_any_more_takes_back_nothing(catalog: Catalog) -> None:
@@ -113,7 +113,7 @@ def test_a_clock_that_was_ahead_once_makes_no_song_wait(catalog: Catalog) -> Non
     record(catalog, chart("a"), week=300)
     record(catalog, chart("a", "b"), week=1)
     at = MONDAY + WEEK
-    songs = claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", at, at)
+    songs = claim_songs(catalog, ClaimPolicy(("top",), "r"), 9, "h:1:1", at, at)
     assert [song.track_id for song in songs] == ["b"]
 
 
@@ -141,5 +141,5 @@ def test_ten_thousand_entries_are_one_transaction(catalog: Catalog) -> None:
 def test_a_hostile_title_is_kept_as_it_is(catalog: Catalog, tmp_path: Path) -> None:
     title = "../'\"; DROP TABLE tracks; -- 🎵 " + "x" * 400
     record(catalog, [ChartEntry(1, Track("a", title, "A", url="http://h/a"))])
-    (song,) = claim_songs(catalog, Terms(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY)
+    (song,) = claim_songs(catalog, ClaimPolicy(("top",), "r"), 9, "h:1:1", MONDAY, MONDAY)
     assert song.title == title

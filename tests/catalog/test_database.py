@@ -17,9 +17,9 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from mer_tasks.catalog.clips import clips_of
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
-from mer_tasks.catalog.queue import Terms, claim_songs, release_songs, tidy_queue
-from mer_tasks.catalog.schema import clips, metadata, tracks
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, release_songs, tidy_queue
+from mer_tasks.catalog.schema import clips, labels, metadata, queue, tracks
+from mer_tasks.errors import InputError, UnavailableError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -55,11 +55,11 @@ def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
             if cut:
                 clip = "INSERT INTO clips (track_id, sha256, observed_at)"
                 connection.execute(text(f"{clip} VALUES (:song, 'ab', :cut)"), at)
-    terms, now = Terms(("x",), "r"), datetime.now(UTC)
+    policy, now = ClaimPolicy(("x",), "r"), datetime.now(UTC)
     catalog = Catalog.open(catalog_url)
-    due = [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
-    tidy_queue(catalog, terms, (), now)
-    due += [song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)]
+    due = [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
+    tidy_queue(catalog, policy, (), now)
+    due += [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
     assert due == ["uncut", "moved"]
 
 
@@ -98,10 +98,24 @@ def test_the_clips_of_an_old_catalog_get_the_recipe_of_the_last_attempt_where_th
     assert clips_of(catalog, ["x"], "r") == {"again": "2", "failed": "3", "unknown": "4", "moved": "5"}
     assert clips_of(catalog, ["x"], "new") == {"failed": "3", "unknown": "4"}
     for recipe, due in (("new", ["again", "moved"]), ("r", ["moved"])):
-        terms, now = Terms(("x",), recipe), datetime.now(UTC)
-        tidy_queue(catalog, terms, (), now)
-        assert sorted(song.track_id for song in claim_songs(catalog, terms, 9, "h:1:1", now, now)) == due
+        policy, now = ClaimPolicy(("x",), recipe), datetime.now(UTC)
+        tidy_queue(catalog, policy, (), now)
+        assert sorted(song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)) == due
         release_songs(catalog, "h:1:1")
+
+
+def test_the_statements_of_an_old_catalog_keep_their_source(catalog_url: str) -> None:
+    with at_version(catalog_url, "0003") as connection:
+        values = {"song": "a", "at": NOON, "id": "h:1:1"}
+        for statement in (
+            "INSERT INTO tracks VALUES (:song, :at)",
+            "INSERT INTO labels VALUES (1, :song, 'sad', 'file', 'file:x', :at)",
+            "INSERT INTO queue (track_id, searched, n_failures, holder) VALUES (:song, false, 0, :id)",
+        ):
+            connection.execute(text(statement), values)
+    with Catalog.open(catalog_url).reading() as connection:
+        assert connection.scalars(select(labels.c.source)).all() == ["file:x"]
+        assert connection.scalars(select(queue.c.worker_id)).all() == ["h:1:1"]
 
 
 def test_opening_again_keeps_what_is_there(catalog: Catalog, catalog_url: str) -> None:
@@ -235,7 +249,7 @@ def test_a_moment_without_a_zone_is_refused(catalog: Catalog) -> None:
 
 def test_an_observation_of_an_unknown_song_is_refused(catalog: Catalog) -> None:
     with pytest.raises(IntegrityError), catalog.transaction() as connection:
-        row = {"track_id": "nobody", "mood": "sad", "kind": "file", "said_by": "file:x", "observed_at": NOON}
+        row = {"track_id": "nobody", "mood": "sad", "kind": "file", "source": "file:x", "observed_at": NOON}
         connection.execute(insert(metadata.tables["labels"]), row)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import ImportReport, import_songs
 from mer_tasks.catalog.schema import items, labels, measurements, tracks
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEADER = "track_id,title,artist,mood,url,valence"
@@ -47,7 +47,7 @@ def summary(report: ImportReport) -> tuple[int, int, int, int]:
     return report.new, report.changed, report.unchanged, report.repeated
 
 
-def test_songs_are_recorded_with_who_said_what_and_when(catalog: Catalog, file: Path) -> None:
+def test_songs_are_recorded_with_source_and_moment(catalog: Catalog, file: Path) -> None:
     report = bring(catalog, file, song("a", "happy", valence="6.5"), song("b"))
     with catalog.reading() as connection:
         [item, _] = connection.execute(select(items)).all()
@@ -56,8 +56,8 @@ def test_songs_are_recorded_with_who_said_what_and_when(catalog: Catalog, file: 
         seen = connection.scalars(select(tracks.c.first_seen_at)).all()
     assert summary(report) == (2, 0, 0, 0)
     assert (item.collection, item.title, item.url, item.observed_at) == ("x", "T", "http://h/a", NOON)
-    assert (label.mood, label.kind, label.said_by, label.observed_at) == ("happy", "file", "file:x", NOON)
-    assert (measurement.numbers, measurement.said_by) == ({"annotated_valence": 6.5}, "file:x")
+    assert (label.mood, label.kind, label.source, label.observed_at) == ("happy", "file", "file:x", NOON)
+    assert (measurement.numbers, measurement.source) == ({"annotated_valence": 6.5}, "file:x")
     assert seen == [NOON, NOON]
 
 
@@ -98,8 +98,10 @@ def test_a_mood_may_change_and_change_back(catalog: Catalog, file: Path) -> None
 def test_two_moods_in_one_file_are_one_observation(catalog: Catalog, file: Path) -> None:
     report = bring(catalog, file, song("a", "sad"), song("b"), song("a", "happy"), song("a", "sad"))
     with catalog.reading() as connection:
-        said = connection.execute(select(labels.c.mood, labels.c.observed_at).where(labels.c.track_id == "a"))
-        assert said.all() == [("happy", NOON), ("sad", NOON)]
+        found = connection.execute(
+            select(labels.c.mood, labels.c.observed_at).where(labels.c.track_id == "a")
+        )
+        assert found.all() == [("happy", NOON), ("sad", NOON)]
     assert summary(report) == (2, 0, 0, 2)
 
 

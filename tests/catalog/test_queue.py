@@ -16,23 +16,24 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.queue import (
     LEASE,
-    Terms,
+    ClaimPolicy,
     claim_songs,
     end_waiting,
     is_dead,
     n_due,
+    own_worker_id,
     release_songs,
-    this_collector,
     tidy_queue,
     waiting_time,
 )
-from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, Clip, ClipOutcome, Failure, InputError, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, Clip, ClipOutcome, Failure, Track
+from mer_tasks.errors import InputError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CLIP = Clip("ab" * 32, start_s=12.5, duration_s=30.0, sr=44100, channels=2, loudness_lufs=-14.2)
-X = Terms(("x",), "r")
+X = ClaimPolicy(("x",), "r")
 ELSEWHERE = "elsewhere:1:2.00"
-"""A collector of another machine: nobody can tell from here whether it lives."""
+"""A worker of another machine, of which nobody here knows whether it lives."""
 
 
 def bring(catalog: Catalog, folder: Path, collection: str, *rows: str, at: datetime = NOON) -> None:
@@ -49,10 +50,10 @@ def bring_without_address(catalog: Catalog, folder: Path, collection: str, *trac
 
 
 def claim(
-    catalog: Catalog, terms: Terms = X, n: int = 100, holder: str = ELSEWHERE, at: datetime = NOON
+    catalog: Catalog, policy: ClaimPolicy = X, n: int = 100, worker_id: str = ELSEWHERE, at: datetime = NOON
 ) -> str:
     """The ids taken, joined by spaces."""
-    return " ".join(song.track_id for song in claim_songs(catalog, terms, n, holder, due_by=at, now=at))
+    return " ".join(song.track_id for song in claim_songs(catalog, policy, n, worker_id, due_by=at, now=at))
 
 
 def test_due_are_songs_of_the_collections_with_their_audio(catalog: Catalog, tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_due_are_songs_of_the_collections_with_their_audio(catalog: Catalog, tmp
         Track("b", "U", "B", path=str((tmp_path / "b.mp3").resolve())),
         Track("c", "T", "A", url="http://h/c"),
     ]
-    assert claim(catalog, Terms(("x", "y"), "r")) == "a"
+    assert claim(catalog, ClaimPolicy(("x", "y"), "r")) == "a"
 
 
 def test_an_unknown_collection_is_named_with_those_there_are(catalog: Catalog, tmp_path: Path) -> None:
@@ -73,21 +74,21 @@ def test_an_unknown_collection_is_named_with_those_there_are(catalog: Catalog, t
     bring(catalog, tmp_path, "y", "a,T,A,sad,,http://h/a")
     bring(catalog, tmp_path, "z", "a,T,A,sad,,http://h/a")
     with pytest.raises(InputError, match=r"^collection x: holds no songs; the catalog has y, z; fill one"):
-        n_due(catalog, Terms(("x", "y"), "r"), NOON)
+        n_due(catalog, ClaimPolicy(("x", "y"), "r"), NOON)
 
 
-def test_what_one_holds_no_other_gets_until_the_lease_ends(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_one_worker_claims_no_other_gets_until_the_lease_ends(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", *(f"{n},T{n},A,sad,,http://h/{n}" for n in "abc"))
-    assert claim(catalog, n=2, holder="one") == "a b"
-    assert claim(catalog, holder="two") == "c"
-    assert claim(catalog, holder="three") == ""
-    assert claim(catalog, holder="three", at=NOON + LEASE) == "a b c"
+    assert claim(catalog, n=2, worker_id="one") == "a b"
+    assert claim(catalog, worker_id="two") == "c"
+    assert claim(catalog, worker_id="three") == ""
+    assert claim(catalog, worker_id="three", at=NOON + LEASE) == "a b c"
 
 
-def test_what_is_given_back_is_free(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_is_released_is_free(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
-    claim(catalog, n=1, holder="one")
-    claim(catalog, n=1, holder="two")
+    claim(catalog, n=1, worker_id="one")
+    claim(catalog, n=1, worker_id="two")
     release_songs(catalog, "one")
     assert claim(catalog) == "a"
 
@@ -101,7 +102,7 @@ def _claim_all(url: str, n: int) -> list[str]:
     return found
 
 
-def test_many_collectors_share_the_work_and_no_song_is_two_peoples(
+def test_many_workers_share_the_work_and_no_song_is_claimed_twice(
     catalog: Catalog, catalog_url: str, tmp_path: Path
 ) -> None:
     ids = [f"{n:03}" for n in range(60)]
@@ -111,13 +112,13 @@ def test_many_collectors_share_the_work_and_no_song_is_two_peoples(
     assert Counter(track_id for share in shares for track_id in share) == Counter(ids)
 
 
-def test_a_collector_that_is_dead_holds_nothing(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_dead_worker_has_no_claims(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b", "c,T3,A,sad,,http://h/c")
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        other = pool.apply(this_collector)
-        claim(catalog, n=1, holder=other)
+        other = pool.apply(own_worker_id)
+        claim(catalog, n=1, worker_id=other)
         tidy_queue(catalog, X, (), NOON)
-        assert claim(catalog, n=1, holder=this_collector()) == "b"
+        assert claim(catalog, n=1, worker_id=own_worker_id()) == "b"
         pool.terminate()
         pool.join()
     claim(catalog, n=1)
@@ -125,11 +126,11 @@ def test_a_collector_that_is_dead_holds_nothing(catalog: Catalog, tmp_path: Path
     assert claim(catalog) == "a"
 
 
-def test_only_a_collector_of_this_machine_that_ended_is_dead() -> None:
-    host, pid, start = this_collector().rsplit(":", 2)
+def test_only_a_worker_of_this_machine_that_ended_is_dead() -> None:
+    host, pid, start = own_worker_id().rsplit(":", 2)
     set_back = f"{host}:{pid}:{float(start) - 60:.2f}"
     another = f"{host}:{pid}:{float(start) - 1e6:.2f}"
-    assert [is_dead(name) for name in (this_collector(), set_back, another)] == [False, False, True]
+    assert [is_dead(name) for name in (own_worker_id(), set_back, another)] == [False, False, True]
     assert not any(is_dead(name) for name in (ELSEWHERE, ".DS_Store", "", "a:b:c"))
 
 
@@ -146,29 +147,29 @@ def test_a_song_cut_another_way_or_lost_is_due_again(catalog: Catalog, tmp_path:
         record_clip(catalog, ClipOutcome(track_id, CLIP), "r", NOON)
     tidy_queue(catalog, X, ["b"], NOON)
     assert claim(catalog) == "b"
-    tidy_queue(catalog, Terms(("x",), "another"), (), NOON)
-    assert claim(catalog, Terms(("x",), "another")) == "a"
+    tidy_queue(catalog, ClaimPolicy(("x",), "another"), (), NOON)
+    assert claim(catalog, ClaimPolicy(("x",), "another")) == "a"
 
 
 def test_recipes_that_take_turns_cut_each_song_once(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
     cut = []
     for recipe in ("r", "s", "r", "s", "r"):
-        terms = Terms(("x",), recipe)
-        tidy_queue(catalog, terms, (), NOON)
-        cut.append(claim(catalog, terms))
+        policy = ClaimPolicy(("x",), recipe)
+        tidy_queue(catalog, policy, (), NOON)
+        cut.append(claim(catalog, policy))
         for track_id in cut[-1].split():
-            record_clip(catalog, ClipOutcome(track_id, CLIP), recipe, NOON, holder=ELSEWHERE)
+            record_clip(catalog, ClipOutcome(track_id, CLIP), recipe, NOON, worker_id=ELSEWHERE)
     assert cut == ["a b", "a b", "", "", ""]
 
 
 def test_what_another_recipe_needs_is_not_cut_by_this_one(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
-    tidy_queue(catalog, Terms(("x",), "s"), (), NOON)
+    tidy_queue(catalog, ClaimPolicy(("x",), "s"), (), NOON)
     end_waiting(catalog, X, NOON)
     assert (n_due(catalog, X, NOON), claim(catalog)) == (0, "")
-    assert claim(catalog, Terms(("x",), "s")) == "a"
+    assert claim(catalog, ClaimPolicy(("x",), "s")) == "a"
 
 
 def test_a_song_that_moved_is_cut_again_by_every_recipe(catalog: Catalog, tmp_path: Path) -> None:
@@ -178,11 +179,11 @@ def test_a_song_that_moved_is_cut_again_by_every_recipe(catalog: Catalog, tmp_pa
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://new/a", at=NOON + timedelta(hours=1))
     cut = []
     for recipe in ("r", "s", "r"):
-        terms, later = Terms(("x",), recipe), NOON + timedelta(hours=2)
-        tidy_queue(catalog, terms, (), later)
-        cut.append(claim(catalog, terms, at=later))
+        policy, later = ClaimPolicy(("x",), recipe), NOON + timedelta(hours=2)
+        tidy_queue(catalog, policy, (), later)
+        cut.append(claim(catalog, policy, at=later))
         if cut[-1]:
-            record_clip(catalog, ClipOutcome("a", CLIP), recipe, later, holder=ELSEWHERE)
+            record_clip(catalog, ClipOutcome("a", CLIP), recipe, later, worker_id=ELSEWHERE)
     assert cut == ["a", "a", ""]
 
 
@@ -191,7 +192,7 @@ def test_a_lost_clip_of_one_recipe_is_cut_again_by_that_one_only(catalog: Catalo
     for recipe in "rs":
         record_clip(catalog, ClipOutcome("a", CLIP), recipe, NOON)
     tidy_queue(catalog, X, ["a"], NOON)
-    other = Terms(("x",), "s")
+    other = ClaimPolicy(("x",), "s")
     tidy_queue(catalog, other, (), NOON)
     assert claim(catalog, other) == ""
     tidy_queue(catalog, X, ["a"], NOON)
@@ -205,9 +206,9 @@ def test_a_song_that_may_not_be_fetched_any_more_is_due_for_no_recipe(
     record_chart(catalog, "x", None, [ChartEntry(1, song)], None, NOON)
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
     record_chart(catalog, "x", None, [ChartEntry(1, replace(song, may_fetch=False))], None, NOON)
-    terms = Terms(("x",), "s")
-    tidy_queue(catalog, terms, (), NOON)
-    assert n_due(catalog, terms, NOON) == 0
+    policy = ClaimPolicy(("x",), "s")
+    tidy_queue(catalog, policy, (), NOON)
+    assert n_due(catalog, policy, NOON) == 0
 
 
 def test_only_another_place_makes_a_song_due_again(catalog: Catalog, tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_two_lists_that_place_a_song_elsewhere_do_not_take_turns(catalog: Catalo
         bring(catalog, tmp_path, "x", "a,T,A,sad,,http://one/a", at=at)
         bring(catalog, tmp_path, "y", "a,T,A,sad,,http://two/a", at=at)
         bring_without_address(catalog, tmp_path, "z", "a")
-        assert claim(catalog, Terms(("x", "y", "z"), "r", searches_per_hour=9), at=at) == ""
+        assert claim(catalog, ClaimPolicy(("x", "y", "z"), "r", searches_per_hour=9), at=at) == ""
 
 
 @pytest.mark.parametrize("outcome", [ClipOutcome("a", CLIP), ClipOutcome("a", None, "404", Failure.GONE)])
@@ -241,20 +242,20 @@ def test_a_song_that_moves_while_it_is_fetched_is_fetched_from_its_new_place(
     catalog: Catalog, tmp_path: Path, outcome: ClipOutcome
 ) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://old/a")
-    assert claim(catalog, holder="h:1:1.0") == "a"
+    assert claim(catalog, worker_id="h:1:1.0") == "a"
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://new/a", at=NOON + timedelta(minutes=1))
-    record_clip(catalog, outcome, "r", NOON + timedelta(minutes=2), holder="h:1:1.0")
+    record_clip(catalog, outcome, "r", NOON + timedelta(minutes=2), worker_id="h:1:1.0")
     assert claim(catalog, at=NOON + timedelta(minutes=3)) == "a"
 
 
-def test_who_comes_too_late_settles_nothing(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_worker_that_comes_too_late_changes_nothing(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
-    claim(catalog, holder="slow:1:1.0")
+    claim(catalog, worker_id="slow:1:1.0")
     after = NOON + LEASE
-    assert claim(catalog, holder="next:1:1.0", at=after) == "a"
-    record_clip(catalog, ClipOutcome("a", None, "late", Failure.GONE), "r", after, holder="slow:1:1.0")
-    assert claim(catalog, holder="third:1:1.0", at=after) == ""
-    record_clip(catalog, ClipOutcome("a", CLIP), "r", after, holder="next:1:1.0")
+    assert claim(catalog, worker_id="next:1:1.0", at=after) == "a"
+    record_clip(catalog, ClipOutcome("a", None, "late", Failure.GONE), "r", after, worker_id="slow:1:1.0")
+    assert claim(catalog, worker_id="third:1:1.0", at=after) == ""
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", after, worker_id="next:1:1.0")
     assert claim(catalog, at=after + timedelta(days=99)) == ""
 
 
@@ -263,14 +264,14 @@ def test_a_lost_clip_whose_song_is_gone_waits_like_any_other(catalog: Catalog, t
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
     tidy_queue(catalog, X, ["a"], NOON)
     assert claim(catalog) == "a"
-    record_clip(catalog, ClipOutcome("a", None, "404", Failure.GONE), "r", NOON, holder=ELSEWHERE)
+    record_clip(catalog, ClipOutcome("a", None, "404", Failure.GONE), "r", NOON, worker_id=ELSEWHERE)
     tidy_queue(catalog, X, ["a"], NOON + timedelta(days=1))
     assert claim(catalog, at=NOON + timedelta(days=1)) == ""
 
 
-def test_what_failed_on_other_terms_is_tried_again(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_failed_by_other_settings_is_tried_again(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
-    before, after = Terms(("x",), "r", "strict"), Terms(("x",), "r", "lenient")
+    before, after = ClaimPolicy(("x",), "r", "strict"), ClaimPolicy(("x",), "r", "lenient")
     record_clip(catalog, ClipOutcome("a", None, "too large", Failure.BAD), before.attempt, NOON)
     record_clip(catalog, ClipOutcome("b", CLIP), before.recipe, NOON)
     tidy_queue(catalog, before, (), NOON)
@@ -282,10 +283,10 @@ def test_what_failed_on_other_terms_is_tried_again(catalog: Catalog, tmp_path: P
 def test_a_video_s_address_counts_as_a_search(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", *(f"{n},T{n},A,sad,,https://youtu.be/{n}" for n in "abc"))
     assert claim(catalog) == ""
-    assert claim(catalog, Terms(("x",), "r", searches_per_hour=2)) == "a b"
+    assert claim(catalog, ClaimPolicy(("x",), "r", searches_per_hour=2)) == "a b"
 
 
-def test_what_failed_waits_as_its_failure_says(catalog: Catalog, tmp_path: Path) -> None:
+def test_what_failed_waits_as_long_as_its_failure_asks_for(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", *(f"{kind},T{kind},A,sad,,http://h/{kind}" for kind in Failure))
     for kind in Failure:
         record_clip(catalog, ClipOutcome(kind, reason="why", failure=kind), "r", NOON)
@@ -319,12 +320,12 @@ def test_songs_without_an_address_are_searched_for_by_leave_and_at_a_rate(
     catalog: Catalog, tmp_path: Path
 ) -> None:
     bring_without_address(catalog, tmp_path, "x", "a", "b", "c", "d")
-    allowed = Terms(("x",), "r", searches_per_hour=2)
+    allowed = ClaimPolicy(("x",), "r", searches_per_hour=2)
     assert (n_due(catalog, X, NOON), claim(catalog)) == (0, "")
     assert n_due(catalog, allowed, NOON) == 2
-    assert claim(catalog, allowed, n=1, holder="one") == "a"
-    assert claim(catalog, allowed, holder="two") == "b"
-    assert claim(catalog, allowed, holder="three") == ""
+    assert claim(catalog, allowed, n=1, worker_id="one") == "a"
+    assert claim(catalog, allowed, worker_id="two") == "b"
+    assert claim(catalog, allowed, worker_id="three") == ""
     for track_id in "ab":
         record_clip(catalog, ClipOutcome(track_id, CLIP), "r", NOON)
     half = NOON + timedelta(minutes=30)

@@ -1,4 +1,4 @@
-"""The data set as of a day: whose word counts, who is left out and why, and the same bytes every time."""
+"""The data set as of a day: which sources count, which songs are left out and why, the same bytes every time."""
 
 import os
 from dataclasses import replace
@@ -16,7 +16,8 @@ from mer_tasks.catalog.dataset import SONG_COLUMNS, Snapshot, read_snapshot, wri
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import items, labels, tracks
 from mer_tasks.catalog.snapshot import take_snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, InputError, normalised
+from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, normalised
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Params
 from mer_tasks.settings import SnapshotSettings as Settings
 
@@ -46,15 +47,15 @@ def bring(catalog: Catalog, file: Path, *songs: str, collection: str = "x", at: 
     assert import_songs(catalog, file, collection, now=at).problems == ()
 
 
-def say(catalog: Catalog, track_id: str, mood: str, said_by: str, at: datetime = NOON) -> None:
-    kind = said_by.split(":")[0]
-    row = {"track_id": track_id, "mood": mood, "kind": kind, "said_by": said_by, "observed_at": at}
+def state(catalog: Catalog, track_id: str, mood: str, source: str, at: datetime = NOON) -> None:
+    kind = source.split(":")[0]
+    row = {"track_id": track_id, "mood": mood, "kind": kind, "source": source, "observed_at": at}
     with catalog.transaction() as connection:
         connection.execute(insert(labels), row)
 
 
 def put_in_collection(catalog: Catalog, track_id: str) -> None:
-    """A song that no file says a mood of, as charts will bring them."""
+    """A song without a mood, as a chart without one brings it."""
     item = {"track_id": track_id, "collection": "x", "title": "T", "artist": "A", "observed_at": NOON}
     with catalog.transaction() as connection:
         connection.execute(insert(tracks), {"track_id": track_id, "first_seen_at": NOON})
@@ -103,7 +104,7 @@ def test_each_song_names_the_snapshot_s_collections_that_list_it_on_that_day(
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"),
+    ("statements", "outcome"),
     [
         (["chart:1 calm", "person:ann happy"], "happy"),
         (["person:ann happy", "person:bob happy"], "happy"),
@@ -113,18 +114,18 @@ def test_each_song_names_the_snapshot_s_collections_that_list_it_on_that_day(
     ],
 )
 def test_a_person_outranks_a_file_and_a_file_charts(
-    catalog: Catalog, file: Path, settings: Settings, said: list[str], outcome: str
+    catalog: Catalog, file: Path, settings: Settings, statements: list[str], outcome: str
 ) -> None:
     bring(catalog, file, "a sad")
-    for minute, statement in enumerate(said):
-        said_by, mood = statement.split()
-        say(catalog, "a", mood, said_by, NOON + timedelta(minutes=minute))
+    for minute, statement in enumerate(statements):
+        source, mood = statement.split()
+        state(catalog, "a", mood, source, NOON + timedelta(minutes=minute))
     snapshot = take_snapshot(catalog, settings, "r")
     assert [*moods(snapshot).values(), *reasons(snapshot).values()] == [outcome]
 
 
 @pytest.mark.parametrize(
-    ("said", "outcome"),
+    ("statements", "outcome"),
     [
         (["chart:1 calm", "chart:2 calm", "chart:3 sad"], "calm"),
         (["chart:1 calm", "chart:2 sad"], "two moods: calm (chart:1), sad (chart:2)"),
@@ -133,16 +134,16 @@ def test_a_person_outranks_a_file_and_a_file_charts(
             "two moods: calm (chart:1), calm (chart:3), sad (chart:2), sad (chart:4)",
         ),
         (["chart:1 sad", "chart:1 calm", "chart:2 calm"], "calm"),
-        ([], "no mood: nobody has said one"),
+        ([], "no mood: no source gives one"),
     ],
 )
-def test_charts_vote_with_their_newest_word(
-    catalog: Catalog, settings: Settings, said: list[str], outcome: str
+def test_charts_vote_with_their_newest_statement(
+    catalog: Catalog, settings: Settings, statements: list[str], outcome: str
 ) -> None:
     put_in_collection(catalog, "a")
-    for minute, statement in enumerate(said):
-        said_by, mood = statement.split()
-        say(catalog, "a", mood, said_by, NOON + timedelta(minutes=minute))
+    for minute, statement in enumerate(statements):
+        source, mood = statement.split()
+        state(catalog, "a", mood, source, NOON + timedelta(minutes=minute))
     snapshot = take_snapshot(catalog, settings, "r")
     assert [*moods(snapshot).values(), *reasons(snapshot).values()] == [outcome]
 
@@ -303,8 +304,8 @@ def test_the_same_code_or_sound_is_the_same_song(catalog: Catalog, file: Path, s
     bring(catalog, file, "a sad T", "b sad U", "c sad V", "d sad W", "e sad X")
     recording, other = (np.random.default_rng(n).integers(0, 2**32, 230, np.uint32) for n in (1, 2))
     later = np.concatenate([recording[5:], other[:5]])
-    for track_id, heard in (("a", recording), ("b", later), ("c", other)):
-        record_clip(catalog, ClipOutcome(track_id, replace(clip(track_id), fingerprint=heard.tobytes())))
+    for track_id, recorded in (("a", recording), ("b", later), ("c", other)):
+        record_clip(catalog, ClipOutcome(track_id, replace(clip(track_id), fingerprint=recorded.tobytes())))
     coded = {"collection": "x", "artist": "A", "isrc": "GBAYE0601498", "observed_at": NOON}
     with catalog.transaction() as connection:
         connection.execute(insert(items), [coded | {"track_id": t, "title": t} for t in "de"])

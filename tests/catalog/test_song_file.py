@@ -1,4 +1,4 @@
-"""What a file of songs may look like, and what is said of the rows that are wrong."""
+"""What a file of songs may look like, and the reasons given for rows that are wrong."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.catalog.song_file import SongFile, read_songs
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError, Track
+from mer_tasks.domain import SPOTIFY_FEATURES, Track
+from mer_tasks.errors import InputError
 
 HEADER = "track_id,title,artist,mood,url"
 SPOTIFY_HEADER = "track_id,title,artist,mood," + ",".join(SPOTIFY_FEATURES)
@@ -162,13 +163,13 @@ def test_a_row_without_audio_needs_all_of_spotifys_features(file: Path) -> None:
         (
             "track_id,track,artist,mood,url\na,T,A,sad,http://h/a\n",
             {},
-            "no column title; it has track_id, track, artist, mood, url; say which it is with --columns title=NAME",
+            "no column title; it has track_id, track, artist, mood, url; name it with --columns title=NAME",
         ),
         ("track_id,title,artist,mood\na,T,A,sad\n", {}, "no column path or url; it has track_id"),
         (
             f"{HEADER}\n{row()}\n",
             {"title": "track"},
-            "no column track as --columns says; it has track_id, title",
+            "no column track as in --columns; it has track_id, title",
         ),
         (f"{HEADER},title\n{row()},T\n", {}, "more than one column title; it has"),
         (b"track_id,title\xff\n", {}, r"not UTF-8 \(byte 14\); save it as CSV in UTF-8"),

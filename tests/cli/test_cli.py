@@ -34,11 +34,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["sample", "import", "charts", "clips", "state", "snapshot", "validate", "features", "show", "proxies"]
-    + ["train", "evaluate", "register", "promote", "predict", "doctor", "demo"],
-)
+COMMANDS = """
+sample import charts clips state snapshot validate features show proxies
+train evaluate register promote predict doctor demo
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
 def test_every_command_explains_itself_with_an_example(tmp_path: Path, command: str) -> None:
     done = mer(tmp_path, command, "--help")
     assert done.returncode == 0

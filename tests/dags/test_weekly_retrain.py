@@ -34,12 +34,8 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         for task in dag.tasks
     }
     assert tasks == {
-        "open_workspace": (
-            ["collect_clips", "train", "train_on_gpu"],
-            "default",
-            "default_pool",
-            "2:00:00",
-        ),
+        "open_workspace": (["list_gpu_models", "train"], "default", "default_pool", "2:00:00"),
+        "list_gpu_models": (["collect_clips", "train_on_gpu"], "default", "default_pool", "2:00:00"),
         "collect_clips": (["snapshot"], "default", "downloads", "6:00:00"),
         "snapshot": (["validate"], "default", "default_pool", "2:00:00"),
         "validate": (["features"], "default", "default_pool", "2:00:00"),
@@ -109,10 +105,23 @@ def test_bad_input_is_red_at_once_and_nothing_after_it_runs(
     monkeypatch.chdir(tmp_path)
     run = dag.test(run_conf={"collections": ["nowhere"], "as_of": "2026-11-22"})
     states = {ti.task_id: (ti.state, ti.try_number) for ti in run.get_task_instances()}
-    assert states["open_workspace"] == ("success", 1)
-    assert states["collect_clips"] == ("failed", 1)
-    assert {states[name][0] for name in ("snapshot", "validate", "features", "evaluate", "promote")} == {
-        "upstream_failed"
-    }
+    assert states["open_workspace"] == ("failed", 1)
+    assert {
+        states[name][0]
+        for name in ("collect_clips", "snapshot", "validate", "features", "evaluate", "promote")
+    } == {"upstream_failed"}
     (alert,) = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
     assert "nowhere" in alert["text"]
+
+
+@pytest.mark.slow
+def test_a_misspelt_field_of_the_form_starts_nothing(
+    dag: DAG, database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MER_HOME", str(tmp_path))
+    run = dag.test(run_conf={"model": ["resnet18"]})
+    states = {ti.task_id: (ti.state, ti.try_number) for ti in run.get_task_instances()}
+    assert states["open_workspace"] == ("failed", 1)
+    (alert,) = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
+    assert "model: no such field; there are as_of, collections, models, " in alert["text"]
+    assert not (tmp_path / "runs").exists()

@@ -1,5 +1,6 @@
-"""From a snapshot to the features of a data set: whole, the same each time, nothing computed twice."""
+"""From a snapshot to what models read: whole, the same each time, nothing computed twice, little that is new."""
 
+import json
 import pickle
 import shutil
 import subprocess
@@ -12,18 +13,23 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import soundfile
-from mer_tasks.features.table import clip_features, load_features
 
-from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.features.build import FeaturesReport, build_features
-from mer_tasks.settings import FeatureSettings, Params, load_params
+from mer_tasks.features.dataset import load_features
+from mer_tasks.features.representations import ClipReader, takes_audio
+from mer_tasks.features.row import ClipRow
+from mer_tasks.settings import Params
+from mer_tasks.workspace import Workspace
+from tests.features.conftest import Songs
 
-ROOT = Path(__file__).parents[2]
 MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"
+TONES = ("tone-220", "tone-440", "tone-880")
+NOWHERE = {MISSING: "0" * 64}
 Build = Callable[..., FeaturesReport]
 
 
@@ -33,85 +39,94 @@ def _few_clips_are_worth_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def settings(params: Params) -> FeatureSettings:
-    """The real settings with fewer and smaller frames."""
-    return params.features.model_copy(update={"hop_length": 2048, "n_mels": 32})
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Three clips in a store; the SHA-256 of each, and where the store is, by name."""
-    folder = tmp_path_factory.mktemp("clips")
-    short = load_params(ROOT / "params.yaml").clips
-    short = short.model_copy(update={"duration_s": 3.0, "min_duration_s": 1.0})
-    found = {"store": str(folder)}
-    for hz in (220, 440, 880):
-        song = folder.parent / f"{hz}.wav"
-        t = np.arange(2 * 22050) / 22050
-        soundfile.write(song, 0.3 * np.sin(2 * np.pi * hz * t) * (1 + np.sin(12 * t)) / 2, 22050)
-        found[f"tone-{hz}"] = cut_clip(song, folder, short).sha256
-    return found
-
-
-@pytest.fixture
-def build(tmp_path: Path, clips: dict[str, str], settings: FeatureSettings) -> Build:
+def build(tmp_path: Path, clips: dict[str, str], quick: Params) -> Build:
     """A function that builds the features of a snapshot in the test's own folders."""
     clip_store = Path(shutil.copytree(clips["store"], tmp_path / "clips"))
 
     def run(
-        snapshot: Snapshot, out: str = "features", n_workers: int = 1, store: str = "store"
+        snapshot: Snapshot,
+        root: str = "project",
+        n_workers: int = 1,
+        store: str = "store",
+        params: Params = quick,
     ) -> FeaturesReport:
-        return build_features(snapshot, clip_store, tmp_path / store, tmp_path / out, settings, n_workers)
+        workspace = Workspace(tmp_path / root)
+        return build_features(snapshot, params, workspace, clip_store, tmp_path / store, n_workers)
 
     return run
 
 
-def snapshot_of(clips: dict[str, str], names: list[str], spotify: tuple[str, ...] = ()) -> Snapshot:
-    songs = pd.DataFrame({"track_id": names, "clip_sha256": [clips.get(name) for name in names]})
-    songs["clip_sha256"] = songs["clip_sha256"].astype("str")
-    for place, feature in enumerate(SPOTIFY_FEATURES):
-        songs[feature] = np.where(songs["track_id"].isin(spotify), 0.125 * place, np.nan)
-    return Snapshot(songs, songs.iloc[:0])
-
-
-def everything(clips: dict[str, str]) -> Snapshot:
+@pytest.fixture
+def everything(songs: Songs) -> Snapshot:
     """Three good songs, one without a clip, one whose clip is missing."""
-    more = clips | {MISSING: "0" * 64}
-    return snapshot_of(more, ["tone-220", MISSING, "tone-440", NO_CLIP, "tone-880"], ("tone-220", NO_CLIP))
+    names = ["tone-220", MISSING, "tone-440", NO_CLIP, "tone-880"]
+    return songs(names, ("tone-220", NO_CLIP), **NOWHERE)
 
 
-def test_each_song_has_its_row(
-    tmp_path: Path, clips: dict[str, str], settings: FeatureSettings, build: Build
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file of a project's features, by its path."""
+    folder = Workspace(root).features
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_each_song_has_what_serving_computes_of_its_clip(
+    tmp_path: Path, clips: dict[str, str], quick: Params, build: Build, everything: Snapshot
 ) -> None:
-    report = build(everything(clips), n_workers=2)
+    report = build(everything, n_workers=2)
     assert (report.clips, report.computed, report.spotify) == (3, 3, 2)
-    image, summary = (load_features(tmp_path / "features", kind) for kind in ("image", "summary"))
-    assert image.track_ids == summary.track_ids == ("tone-220", "tone-440", "tone-880")
-    assert image.values.shape == (3, 65, 323)
-    assert (image.values.dtype, summary.values.dtype) == (np.float32, np.float32)
-    assert not image.values.flags.writeable
-    for row, name in enumerate(image.track_ids):
-        y = mono(decode(clip_path(Path(clips["store"]), clips[name])), settings.sr)
-        expected_image, expected_summary = clip_features(y, settings)
-        np.testing.assert_allclose(image.values[row], expected_image, atol=1e-6)
-        np.testing.assert_allclose(summary.values[row], expected_summary, rtol=1e-5, atol=1e-6)
+    workspace = Workspace(tmp_path / "project")
+    for name in filter(takes_audio, quick.representations):
+        features = load_features(workspace.representation(name), tmp_path / "store")
+        reader = ClipReader(quick, name, workspace.representation(name))
+        assert (features.kind, features.track_ids, features.names) == (name, TONES, reader.names)
+        for place, track_id in enumerate(TONES):
+            y = mono(decode(clip_path(Path(clips["store"]), clips[track_id])), quick.features.sr)
+            values = reader.compute(y)
+            assert values.dtype == features.values[place].dtype == np.float32
+            np.testing.assert_array_equal(features.values[place], values)
+
+
+def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everything: Snapshot) -> None:
+    build(everything)
+    shapes = {"summary": (3, 428), "image": (3, 65, 323), "resnet18": (3, 512), "frames": (3, 33, 323)}
+    for name, shape in shapes.items():
+        features = load_features(Workspace(tmp_path / "project").representation(name), tmp_path / "store")
+        assert features.values.shape == shape
+        assert len(features.names) == shape[1]
+    assert features.names[-2:] == ("mel_31", "rms_0")
+
+
+def test_the_folder_has_what_is_documented(tmp_path: Path, build: Build, everything: Snapshot) -> None:
+    build(everything)
+    files = contents(tmp_path / "project")
+    tables = {f"{name}/{file}" for name in ("summary", "resnet18") for file in ("meta.json", "manifest.csv")}
+    arrays = {f"{name}/{file}" for name in ("image", "frames") for file in ("meta.json", "manifest.csv")}
+    others = {"left_out.csv", "spotify/meta.json", "spotify/values.csv", "resnet18/weights.pt"}
+    parts = {name for name in files if "/parts/" in name}
+    assert set(files) == tables | arrays | others | parts
+    assert len(parts) == 6
+    manifest = pd.read_csv(tmp_path / "project/data/features/image/manifest.csv")
+    assert list(manifest.columns) == ["track_id", "clip_sha256"]
+    assert list(manifest["track_id"]) == sorted(manifest["track_id"])
+    meta = json.loads(files["resnet18/meta.json"])
+    assert (meta["shape"], meta["settings"]["weights"], len(meta["parts"])) == ([3, 512], "none", 1)
 
 
 def test_spotify_rows_are_the_songs_with_all_eleven(
-    tmp_path: Path, clips: dict[str, str], build: Build
+    tmp_path: Path, build: Build, everything: Snapshot
 ) -> None:
-    snapshot = everything(clips)
-    snapshot.songs.loc[4, "danceability"] = 0.5  # one of eleven is not enough
-    build(snapshot)
-    spotify = load_features(tmp_path / "features", "spotify")
-    assert (spotify.track_ids, spotify.names) == (("tone-220", NO_CLIP), SPOTIFY_FEATURES)
+    everything.songs.loc[4, "danceability"] = 0.5  # one of eleven is not enough
+    build(everything)
+    spotify = load_features(Workspace(tmp_path / "project").representation("spotify"))
+    assert (spotify.track_ids, spotify.names) == ((NO_CLIP, "tone-220"), SPOTIFY_FEATURES)
     np.testing.assert_array_equal(spotify.values[1], 0.125 * np.arange(11))
 
 
-def test_bad_clips_are_rows_with_a_reason(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
-    snapshot = everything(clips)
+def test_bad_clips_are_rows_with_a_reason(
+    tmp_path: Path, clips: dict[str, str], build: Build, everything: Snapshot
+) -> None:
     clip_path(tmp_path / "clips", clips["tone-440"]).write_bytes(b"half a song")
-    report = build(snapshot)
+    report = build(everything)
     assert report.left_out == (
         (MISSING, f"its clip {'0' * 64}.mp3 is not in the clip store; put it back"),
         (
@@ -119,76 +134,111 @@ def test_bad_clips_are_rows_with_a_reason(tmp_path: Path, clips: dict[str, str],
             f"its clip {clips['tone-440']}.mp3 is damaged in the clip store; put a good copy back",
         ),
     )
-    left_out = pd.read_csv(tmp_path / "features" / "left_out.csv")
+    left_out = pd.read_csv(tmp_path / "project/data/features/left_out.csv")
     assert tuple(left_out.itertuples(index=False, name=None)) == report.left_out
-    assert load_features(tmp_path / "features", "image").track_ids == ("tone-220", "tone-880")
+    for name in ("image", "summary"):
+        features = load_features(tmp_path / "project/data/features" / name, tmp_path / "store")
+        assert features.track_ids == ("tone-220", "tone-880")
     assert report.summary.endswith("2 left out (left_out.csv)")
 
 
-def test_bytes_depend_on_songs_and_settings_alone(
-    tmp_path: Path, clips: dict[str, str], build: Build
-) -> None:
-    build(everything(clips), "one", n_workers=1, store="first")
-    build(everything(clips), "two", n_workers=2, store="second")
-    build(everything(clips), "again", n_workers=2, store="second")
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 6
-    for other in ("two", "again"):
-        assert files == sorted(path.name for path in (tmp_path / other).iterdir())
-        for name in files:
-            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / other / name).read_bytes(), name
+def test_bytes_depend_on_songs_and_settings_alone(tmp_path: Path, build: Build, everything: Snapshot) -> None:
+    build(everything, "one", n_workers=1, store="first")
+    shuffled = Snapshot(everything.songs[::-1].reset_index(drop=True), everything.left_out)
+    build(shuffled, "two", n_workers=2, store="second")
+    build(everything, "again", n_workers=2, store="second")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two") == contents(tmp_path / "again")
 
 
-def test_only_new_clips_are_computed(clips: dict[str, str], build: Build) -> None:
-    two = snapshot_of(clips, ["tone-220", "tone-440"])
+def test_only_new_clips_are_computed(songs: Songs, build: Build) -> None:
+    two = songs(["tone-220", "tone-440"])
     assert build(two).computed == 2
     assert build(two).computed == 0
-    assert build(snapshot_of(clips, ["tone-880", "tone-220", "tone-440"])).computed == 1
+    assert build(songs(["tone-880", "tone-220", "tone-440"])).computed == 1
 
 
-def test_damaged_store_is_computed_anew(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
-    songs = snapshot_of(clips, ["tone-220", "tone-440"])
-    build(songs, "before")
-    kept = next((tmp_path / "store").rglob(f"{clips['tone-440']}.npz"))
-    kept.write_bytes(kept.read_bytes()[:1000])
-    assert build(songs, "after").computed == 1
-    for name in ("image.npy", "summary.parquet"):
-        assert (tmp_path / "before" / name).read_bytes() == (tmp_path / "after" / name).read_bytes()
+def test_only_what_a_new_song_touches_is_written_anew(tmp_path: Path, songs: Songs, build: Build) -> None:
+    build(songs(["tone-220", "tone-440"]), "before")
+    build(songs(list(TONES)), "after")
+    before, after = contents(tmp_path / "before"), contents(tmp_path / "after")
+    kept = {name for name, content in before.items() if after[name] == content}
+    assert {name for name in before if "/parts/" in name} <= kept
+    assert "resnet18/weights.pt" in kept
+    assert sum("/parts/" in name for name in set(after) - kept) == 2
 
 
-def test_songs_without_any_clip(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
-    report = build(snapshot_of(clips, [NO_CLIP], spotify=(NO_CLIP,)))
+def test_two_songs_may_share_a_clip(
+    tmp_path: Path, clips: dict[str, str], songs: Songs, build: Build
+) -> None:
+    report = build(songs(["tone-220", "again"], again=clips["tone-220"]))
+    assert (report.clips, report.computed) == (2, 1)
+    summary = load_features(tmp_path / "project/data/features/summary")
+    assert summary.track_ids == ("again", "tone-220")
+    np.testing.assert_array_equal(summary.values[0], summary.values[1])
+
+
+@pytest.mark.parametrize("part", ["summary", "mel", "resnet18"])
+def test_damaged_store_is_computed_anew(
+    tmp_path: Path, clips: dict[str, str], songs: Songs, build: Build, part: str
+) -> None:
+    two = songs(["tone-220", "tone-440"])
+    build(two, "before")
+    (kept,) = (tmp_path / "store").glob(f"{part}-*/*/{clips['tone-440']}.npz")
+    content = kept.read_bytes()
+    kept.write_bytes(content[: len(content) // 2])
+    assert build(two, "after").computed == 1
+    assert kept.read_bytes() == content
+    assert contents(tmp_path / "before") == contents(tmp_path / "after")
+
+
+def test_songs_without_any_clip(tmp_path: Path, songs: Songs, build: Build) -> None:
+    report = build(songs([NO_CLIP], spotify=(NO_CLIP,)))
     assert (report.clips, report.spotify, report.left_out) == (0, 1, ())
-    image, summary = (load_features(tmp_path / "features", kind) for kind in ("image", "summary"))
+    folder = tmp_path / "project/data/features"
+    image, summary = (load_features(folder / name, tmp_path / "store") for name in ("image", "summary"))
     assert image.values.shape == (0, 65, 323)
-    assert summary.values.shape == (0, len(summary.names))
-    assert len(summary.names) > 300
+    assert summary.values.shape == (0, 428)
+    assert image.values[np.array([], int)].shape == (0, 65, 323)
 
 
-def test_remains_of_a_killed_run_do_no_harm(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
-    songs = snapshot_of(clips, ["tone-220"])
-    build(songs)
-    remains = tmp_path / ".features.building"
-    remains.mkdir()
-    (remains / "image.npy").write_bytes(b"half")
-    (tmp_path / "features" / "of another time.csv").write_text("old")
-    build(songs)
-    assert not remains.exists()
-    assert not (tmp_path / "features" / "of another time.csv").exists()
-    assert len(load_features(tmp_path / "features", "image").values) == 1
+def test_without_audio_representations_no_clip_is_opened(
+    tmp_path: Path, quick: Params, songs: Songs, build: Build
+) -> None:
+    only = quick.model_copy(update={"representations": {"spotify": quick.representations["spotify"]}})
+    report = build(songs(["tone-220", MISSING], ("tone-220",), **NOWHERE), params=only)
+    assert (report.clips, report.spotify, report.left_out) == (0, 1, ())
+    assert not (tmp_path / "store").exists()
 
 
-def test_kill_leaves_no_process_and_no_harm(tmp_path: Path, clips: dict[str, str], build: Build) -> None:
-    songs = everything(clips)
-    pickle_path = tmp_path / "arguments.pickle"
-    features = load_params(ROOT / "params.yaml").features.model_copy(
-        update={"hop_length": 2048, "n_mels": 32}
+def test_remains_of_a_killed_run_do_no_harm(tmp_path: Path, songs: Songs, build: Build) -> None:
+    build(songs(["tone-220"]))
+    data = tmp_path / "project" / "data"
+    for remains in (".features.building", ".features.old"):
+        (data / remains / "image").mkdir(parents=True)
+        (data / remains / "image" / "manifest.csv").write_bytes(b"half")
+    (data / "features" / "of another time.csv").write_text("old")
+    before = contents(tmp_path / "project")
+    build(songs(["tone-220"]))
+    assert [path.name for path in data.iterdir()] == ["features"]
+    assert set(before) - set(contents(tmp_path / "project")) == {"of another time.csv"}
+
+
+def test_kill_leaves_no_process_and_no_harm(
+    tmp_path: Path, quick: Params, build: Build, everything: Snapshot
+) -> None:
+    arguments = (
+        everything,
+        quick,
+        Workspace(tmp_path / "project"),
+        tmp_path / "clips",
+        tmp_path / "store",
+        2,
     )
-    arguments = (songs, tmp_path / "clips", tmp_path / "store", tmp_path / "features", features, 2)
-    pickle_path.write_bytes(pickle.dumps(arguments))
+    (tmp_path / "arguments.pickle").write_bytes(pickle.dumps(arguments))
     code = "import pickle, sys; from mer_tasks.features import build; build.WORTH_A_PROCESS = 1;"
     code += "build.build_features(*pickle.load(open(sys.argv[1], 'rb')))"
-    running = subprocess.Popen([sys.executable, "-c", code, pickle_path], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", code, tmp_path / "arguments.pickle"]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while running.poll() is None and not list((tmp_path / "store").rglob("*.npz")):
         time.sleep(0.05)
     children = psutil.Process(running.pid).children(recursive=True)
@@ -197,27 +247,56 @@ def test_kill_leaves_no_process_and_no_harm(tmp_path: Path, clips: dict[str, str
     running.wait()
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
-    build(songs, "features")
-    build(songs, "untouched", store="another store")
-    for path in (tmp_path / "untouched").iterdir():
-        assert path.read_bytes() == (tmp_path / "features" / path.name).read_bytes(), path.name
-
-
-@pytest.mark.parametrize("kind", ["spotify", "summary", "image"])
-def test_no_features_say_what_to_run(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(InputError, match=rf"nothing: holds no {kind} features; run mer features$"):
-        load_features(tmp_path / "nothing", kind)
+    build(everything)
+    build(everything, "untouched", store="another store")
+    assert contents(tmp_path / "project") == contents(tmp_path / "untouched")
 
 
 def test_clips_none_of_which_is_there_leave_what_was_there(
-    tmp_path: Path, clips: dict[str, str], build: Build
+    tmp_path: Path, songs: Songs, build: Build
 ) -> None:
-    build(snapshot_of(clips, ["tone-220"]))
-    before = (tmp_path / "features" / "summary.parquet").read_bytes()
-    gone = snapshot_of(clips | {MISSING: "0" * 64}, [MISSING])
+    build(songs(["tone-220"]))
+    before = contents(tmp_path / "project")
     with pytest.raises(
         InputError, match=r"features: none of 1 clips can be used; the first: its clip 0+\.mp3 is not"
     ):
-        build(gone)
-    assert (tmp_path / "features" / "summary.parquet").read_bytes() == before
-    assert not (tmp_path / ".features.building").exists()
+        build(songs([MISSING], **NOWHERE))
+    assert contents(tmp_path / "project") == before
+    assert not (tmp_path / "project/data/.features.building").exists()
+
+
+def test_weights_that_cannot_be_had_leave_what_was_there(
+    tmp_path: Path, songs: Songs, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(songs(["tone-220"]))
+    before = contents(tmp_path / "project")
+    monkeypatch.setenv("MER_RESNET18_WEIGHTS", str(tmp_path / "nothing.pth"))
+    with pytest.raises(InputError, match=r"nothing\.pth: no such file; give imagenet, none or a path"):
+        build(songs(["tone-220", "tone-440"]))
+    assert contents(tmp_path / "project") == before
+
+
+class Row(dict[str, np.ndarray]):
+    """A clip's rows, counted while they live."""
+
+    alive = most = 0
+
+    def __init__(self) -> None:
+        super().__init__(summary=np.zeros(428, np.float32), resnet18=np.zeros(512, np.float32))
+        Row.alive += 1
+        Row.most = max(Row.most, Row.alive)
+
+    def __del__(self) -> None:
+        Row.alive -= 1
+
+
+def test_memory_does_not_follow_the_number_of_songs(
+    songs: Songs, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are written as soon as the clips of their file are there: few are alive at a time."""
+    monkeypatch.setattr(
+        "mer_tasks.features.build._clip_rows", lambda clips, *_: (ClipRow(Row()) for _ in clips)
+    )
+    many = {f"song {i}": f"{i * 7919 % 4096:03x}{i:061x}" for i in range(3000)}
+    assert build(songs(list(many), **many)).clips == 3000
+    assert 1 <= Row.most <= 4

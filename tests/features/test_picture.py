@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.features.picture import draw_clip
 from mer_tasks.settings import Block, Params
 

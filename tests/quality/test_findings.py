@@ -43,7 +43,7 @@ def test_only_critical_findings_stop() -> None:
     assert report(TWO_MOODS).passed
 
 
-def test_alert_says_what_is_wrong_with_which_songs(tmp_path: Path) -> None:
+def test_alert_names_what_is_wrong_with_which_songs(tmp_path: Path) -> None:
     alert = quality_alert(report(CALM, TWICE, TWO_MOODS), tmp_path / "report.html")
     assert alert.title == "data quality: training stopped by 2 critical findings"
     assert alert.severity == "critical"
@@ -61,6 +61,6 @@ def test_alert_says_what_is_wrong_with_which_songs(tmp_path: Path) -> None:
     ]
 
 
-def test_alert_of_warnings_says_that_training_goes_on(tmp_path: Path) -> None:
+def test_alert_of_warnings_states_that_training_goes_on(tmp_path: Path) -> None:
     alert = quality_alert(report(TWO_MOODS), tmp_path / "report.html")
     assert (alert.title, alert.severity) == ("data quality: 1 warning, training goes on", "warning")

@@ -16,7 +16,7 @@ HOSTILE = "<script>alert('x')</script> \"&amp;\" {{ 7 * 7 }}"
 def report(*findings: Finding) -> QualityReport:
     return QualityReport(
         findings=findings,
-        checks=22,
+        rules=22,
         songs=63,
         left_out=2,
         songs_by_mood={"sad": 20, "happy": 20, "energetic": 20, "calm": 3},
@@ -100,7 +100,7 @@ def test_page_is_whole_in_one_file_with_the_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("written", "verdict"), [(STOPPED, "stopped"), (report(), "passed")])
-def test_page_says_the_verdict(written: QualityReport, verdict: str, tmp_path: Path) -> None:
+def test_page_shows_the_verdict(written: QualityReport, verdict: str, tmp_path: Path) -> None:
     write_report(written, tmp_path)
     assert f"Data quality: {verdict}" in page(tmp_path).words
 

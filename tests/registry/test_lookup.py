@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.domain import InputError, UnavailableError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.aliases import CHALLENGER
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.lookup import SEAL, FoundVersion, fetch_version, find_version

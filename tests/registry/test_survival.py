@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mer_tasks.domain import MOODS, InputError
+from mer_tasks.domain import MOODS
+from mer_tasks.errors import InputError
 from mer_tasks.registry import linear
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.packaging import write_version

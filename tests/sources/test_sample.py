@@ -12,7 +12,8 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from mer_tasks.domain import InputError, Mood
+from mer_tasks.domain import Mood
+from mer_tasks.errors import InputError
 from mer_tasks.sources.sample import write_songs
 from mer_tasks.sources.sample.compose import compose
 from mer_tasks.sources.sample.plan import ARTISTS, RANGES, SIGNS, Character, Song, plan_songs
@@ -94,7 +95,7 @@ def test_the_page_has_the_ranges_of_the_code() -> None:
         ("percussion", Mood.ENERGETIC, Mood.CALM),
     ],
 )
-def test_characters_differ_by_mood_as_the_literature_says(name: str, more: Mood, less: Mood) -> None:
+def test_characters_differ_by_mood_as_in_the_literature(name: str, more: Mood, less: Mood) -> None:
     def average(mood: Mood) -> float:
         return mean(getattr(song.character, name) for song in of_mood(mood))
 

@@ -11,7 +11,7 @@ the data set keeps it; and `names`, of its columns or rows. What else it has dep
 A module of the latter two has `parts`, what is computed from one clip and kept in the store; `assemble`, which
 makes the clip's values of them; `CODE`, the modules of ours in which `assemble` computes; and `NETWORK_FILES`,
 without which a representation that is the output of a network cannot be computed elsewhere. Where there are
-such files, `write_network` writes them.
+such files, `check_network` sees early whether they can be had, and `write_network` writes them.
 
 `params.yaml` is read with the modules' `Settings`: a module imports no more than pydantic and NumPy at its top.
 docs/features.md shows how to add one.
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Params, RepresentationSettings
 
 if TYPE_CHECKING:
@@ -79,6 +79,14 @@ class Computed(Representation, Protocol):
 
 class WithNetwork(Computed, Protocol):
     """What the module of a representation offers that is the output of a network."""
+
+    @staticmethod
+    def check_network(params: Params) -> None:
+        """See whether the network can be had, as far as that takes no time.
+
+        Raises:
+            InputError: it cannot.
+        """
 
     @staticmethod
     def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
@@ -146,6 +154,17 @@ def network_files(name: str, folder: Path) -> tuple[Path, ...]:
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such file; run mer features")
     return paths
+
+
+def check_networks(params: Params) -> None:
+    """See early whether the networks whose output is a representation can be had.
+
+    Raises:
+        InputError: one cannot.
+    """
+    for name in params.representations:
+        if getattr(module_of(name), "NETWORK_FILES", ()):
+            cast(WithNetwork, module_of(name)).check_network(params)
 
 
 def computed(name: str) -> Computed:

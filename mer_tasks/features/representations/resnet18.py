@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Params, Positive, RepresentationSettings, load_machine
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ def names(params: Params) -> tuple[str, ...]:
     return tuple(f"resnet18_{i}" for i in range(N_OUTPUTS))
 
 
+def check_network(params: Params) -> None:
+    """See whether the weights are there; torchvision's download is tried only when they are needed.
+
+    Raises:
+        InputError: a file is named that is not there.
+    """
+    weights = _weights(params)
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        raise InputError(
+            f"representations.resnet18.weights: {weights}: no such file; give imagenet, none or a path"
+        )
+
+
 def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
     """Write the network's weights, a state dict, into `folder`; return the settings with where they came from.
 
@@ -61,8 +74,7 @@ def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
     from mer_tasks.features.representations import settings_of
     from mer_tasks.networks.resnet18_weights import backbone_weights, save_weights
 
-    settings = settings_of(params, "resnet18", Settings)
-    weights = load_machine().resnet18_weights or settings.weights
+    settings, weights = settings_of(params, "resnet18", Settings), _weights(params)
     save_weights(backbone_weights(weights, settings.conv1 == "sum", _first(settings)), folder / WEIGHTS)
     # the name without the folder, which may be another one on another machine
     source = weights if weights in ("imagenet", "none") else Path(weights).name
@@ -99,6 +111,13 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
     """The network's output, float32 of shape (512,)."""
     return parts[0]
+
+
+def _weights(params: Params) -> str:
+    """Where the weights come from: the machine's variable goes before `params.yaml`."""
+    from mer_tasks.features.representations import settings_of
+
+    return load_machine().resnet18_weights or settings_of(params, "resnet18", Settings).weights
 
 
 def _first(settings: Settings) -> "FirstConvolution":

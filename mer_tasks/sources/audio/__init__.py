@@ -17,7 +17,7 @@ def fetch_audio(track: Track, folder: Path, audio: AudioSettings, clips: ClipSet
     """A track's audio: its own file as it is, else from its address or by search, into `folder`.
 
     Raises:
-        FetchError: it cannot be had; says why and when to try again.
+        FetchError: it cannot be had; holds the reason and when to try again.
     """
     if not track.may_fetch:
         raise FetchError(

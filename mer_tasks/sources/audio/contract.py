@@ -1,11 +1,12 @@
-"""What an audio source gives, and how it says that it cannot."""
+"""What an audio source gives, and the error where it gives nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mer_tasks.domain import Failure, InputError
+from mer_tasks.domain import Failure
+from mer_tasks.errors import InputError
 
 
 class FetchError(InputError):
@@ -22,7 +23,7 @@ class FetchError(InputError):
 class Fetched:
     """A file with a song, or, where `start_s` is given, with only its clip, which starts there in the song.
 
-    `n_bytes` came over the network; `match` says which of several candidates was chosen, and its score.
+    `n_bytes` came over the network; `match` is which of several candidates was chosen, and its score.
     """
 
     path: Path

@@ -9,12 +9,12 @@ import soundfile
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError
-from mer_tasks.sources.audio.ranges import BLOCK, Excerpt, excerpt
+from mer_tasks.sources.audio.ranges import BLOCK, PartialAudio, read_clip
 from mer_tasks.sources.audio.site import Site
 
 
 def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
-    """The song, or an excerpt that is its clip, in `folder`, which is for this song alone.
+    """The song, or the part that is its clip, in `folder`, which is for this song alone.
 
     Raises:
         FetchError: the address gives no audio within the limits; nothing is left in `folder`.
@@ -23,28 +23,28 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
     assert track.url
     with Site(track.url, audio) as site:
         try:
-            found = _whole_or_excerpt(site, folder / "song", clips)
+            found = _whole_or_part(site, folder / "song", clips)
         except FetchError as error:
             error.n_bytes = site.n_bytes
             raise
-        if isinstance(found, Excerpt):
+        if isinstance(found, PartialAudio):
             return Fetched(_written(found, folder / "clip.wav"), found.start_s, site.n_bytes)
         return Fetched(found, n_bytes=site.n_bytes)
 
 
-def _whole_or_excerpt(site: Site, path: Path, clips: ClipSettings) -> Path | Excerpt:
+def _whole_or_part(site: Site, path: Path, clips: ClipSettings) -> Path | PartialAudio:
     with site.get(0, BLOCK - 1) as response:
         if response.status_code == httpx.codes.OK:  # it sends the whole, ranges or not
             return _saved(site, response, path)
         first = site.part_in(response, 0, BLOCK - 1)
-    if first and (found := excerpt(site, first, clips)):
+    if first and (found := read_clip(site, first, clips)):
         return found
     with site.get() as response:
         return _saved(site, response, path)
 
 
 def _saved(site: Site, response: httpx.Response, path: Path) -> Path:
-    """The body of an answer as a file; a part of it is never left behind."""
+    """The body of a response as a file; a part of it is never left behind."""
     try:
         with path.open("wb") as file:
             file.writelines(site.chunks(response))
@@ -56,9 +56,9 @@ def _saved(site: Site, response: httpx.Response, path: Path) -> Path:
     return path
 
 
-def _written(found: Excerpt, path: Path) -> Path:
-    """An excerpt as a WAV file of floating point numbers: exactly what was decoded."""
-    wav = io.BytesIO()  # soundfile would not say that a disk is full
+def _written(found: PartialAudio, path: Path) -> Path:
+    """A part as a WAV file of floating point numbers: exactly what was decoded."""
+    wav = io.BytesIO()  # soundfile would not report that a disk is full
     soundfile.write(wav, found.y, found.sr, format="WAV", subtype="FLOAT")
     try:
         path.write_bytes(wav.getvalue())

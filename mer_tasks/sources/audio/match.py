@@ -7,14 +7,14 @@ from unicodedata import category, combining, normalize
 
 from mer_tasks.domain import Track
 
-UNSAYING = frozenset(
+UNINFORMATIVE = frozenset(
     re.findall(
         r"\w+",
         "official video audio music lyric lyrics hd hq 4k mv visualizer visualiser topic ft feat featuring "
         "original album version explicit clean remaster remastered the a and",
     )
 )
-"""Words of a title that say nothing about which recording it is."""
+"""Words of a title that do not show which recording it is."""
 
 OTHER_VERSIONS = re.compile(
     r"\b(live|cover(ed)?|karaoke|instrumental|remix(ed)?|mashup|sped|speed|slowed|reverb|nightcore|8d|"
@@ -53,8 +53,8 @@ def score(track: Track, candidate: Candidate) -> float:
 
 
 def _title(track: Track, candidate: Candidate) -> float:
-    """F1 of the words, those of the artist and those that say nothing left aside where others remain."""
-    aside = UNSAYING | _words(track.artist)
+    """F1 of the words, those of the artist and uninformative ones left aside where others remain."""
+    aside = UNINFORMATIVE | _words(track.artist)
     wanted = _without(aside, _words(track.title))
     found = _without(aside - wanted, _words(candidate.title))
     return 2 * len(wanted & found) / (len(wanted) + len(found)) if wanted else 0.0

@@ -25,7 +25,7 @@ UNSURE = (soundfile.SoundFileError, EOFError, ValueError, TypeError, AssertionEr
 """What a decoder raises on bytes that are no audio, or less of it than they promise."""
 
 
-class Excerpt(NamedTuple):
+class PartialAudio(NamedTuple):
     """A song's clip: where it starts in seconds, its samples of shape (n, n_channels), their rate in Hz."""
 
     start_s: float
@@ -113,11 +113,11 @@ class RemoteFile(io.RawIOBase):
             self._blocks[number + offset // BLOCK] = content[offset : offset + BLOCK]
 
 
-def excerpt(site: Site, first: Part, clips: ClipSettings) -> Excerpt | None:
+def read_clip(site: Site, first: Part, clips: ClipSettings) -> PartialAudio | None:
     """The clip of the song whose file begins with `first`.
 
     None means that the whole song is needed: it is hardly longer than its clip, of unknown length or
-    format, or the server does not do with ranges as it says.
+    format, or the server's ranges are not what it announces.
 
     Raises:
         FetchError: the server stopped answering.
@@ -142,7 +142,7 @@ def clip_start_s(duration_s: float, clips: ClipSettings) -> float | None:
     return window(duration_s, clips)[0]
 
 
-def _read(remote: RemoteFile, clips: ClipSettings) -> Excerpt | None:
+def _read(remote: RemoteFile, clips: ClipSettings) -> PartialAudio | None:
     remote.from_here(_id3_bytes(_bytes_at(remote, 0, 10)))  # libsndfile takes a cover picture for sound
     with soundfile.SoundFile(remote) as song:
         sr, duration_s, is_mp3 = song.samplerate, song.frames / song.samplerate, song.format == "MP3"
@@ -155,14 +155,16 @@ def _read(remote: RemoteFile, clips: ClipSettings) -> Excerpt | None:
     return _from_mp3(remote, start_s, duration_s, clips)
 
 
-def _exactly(start_s: float, song: soundfile.SoundFile, clips: ClipSettings) -> Excerpt | None:
+def _exactly(start_s: float, song: soundfile.SoundFile, clips: ClipSettings) -> PartialAudio | None:
     """The clip of an open song that stands at its start; None if there is less of it."""
     n = round(clips.duration_s * song.samplerate)
     y = song.read(n, dtype="float32", always_2d=True)
-    return Excerpt(start_s, y, song.samplerate) if len(y) == n else None
+    return PartialAudio(start_s, y, song.samplerate) if len(y) == n else None
 
 
-def _from_mp3(remote: RemoteFile, start_s: float, duration_s: float, clips: ClipSettings) -> Excerpt | None:
+def _from_mp3(
+    remote: RemoteFile, start_s: float, duration_s: float, clips: ClipSettings
+) -> PartialAudio | None:
     """The clip of an mp3, without reading all frames before it, as libsndfile would do to seek."""
     head = _bytes_at(remote, 0, 512)
     lead_s = min(LEAD_S, start_s)
@@ -197,7 +199,7 @@ def _share_of_bytes(share: float, head: bytes) -> float:
     tag = head.find(b"Xing", 0, 256)
     if tag < 0 or not head[tag + 7] & 4:
         return share
-    # Before the table there may be the numbers of frames and of bytes, as the flags say.
+    # Before the table there may be the numbers of frames and of bytes, according to the flags.
     at = tag + 8 + 4 * (head[tag + 7] & 1) + 4 * (head[tag + 7] >> 1 & 1)
     return float(np.interp(100 * share, np.arange(101), [*head[at : at + 100], 256])) / 256
 

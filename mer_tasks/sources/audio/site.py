@@ -12,7 +12,7 @@ import httpx
 from mer_tasks.domain import Failure
 from mer_tasks.settings import AudioSettings
 from mer_tasks.sources.audio.contract import FetchError, on_one_line
-from mer_tasks.sources.connection import Astray, client
+from mer_tasks.sources.connection import RedirectError, client
 from mer_tasks.sources.http import retry_after
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss")
@@ -45,7 +45,7 @@ class Site:
 
     @contextmanager
     def get(self, first: int | None = None, last: int | None = None) -> Iterator[httpx.Response]:
-        """The answer to a request for the whole, or for bytes `first` to `last`; redirects are followed."""
+        """The response to a request for the whole, or for bytes `first` to `last`; redirects are followed."""
         headers = {} if first is None else {"Range": f"bytes={first}-{last}"}
         with _as_failures(self.url):
             response = self._followed(headers)
@@ -77,7 +77,7 @@ class Site:
             return self.part_in(response, first, last)
 
     def part_in(self, response: httpx.Response, first: int, last: int) -> Part | None:
-        """The same of a request that was answered already."""
+        """The same of a response that is here already."""
         span = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
         if response.status_code != 206 or span is None:
             return None
@@ -136,7 +136,7 @@ def _as_failures(url: str) -> Iterator[None]:
         yield
     except FetchError as error:
         raise FetchError(f"{_short(url)}: {error}", error.failure, error.retry_after_s) from error
-    except Astray as error:
+    except RedirectError as error:
         raise FetchError(f"{_short(url)}: {error}", Failure.REFUSED) from error
     except httpx.TimeoutException as error:
         raise FetchError(f"{_short(url)}: was too slow", Failure.BUSY) from error
@@ -161,7 +161,10 @@ def _check_scheme(url: httpx.URL) -> None:
 
 def _check(response: httpx.Response) -> None:
     """Refusals by what they mean for the next try."""
-    status, reason = response.status_code, f"answers {response.status_code} {response.reason_phrase}".strip()
+    status, reason = (
+        response.status_code,
+        f"responds with {response.status_code} {response.reason_phrase}".strip(),
+    )
     if status in (404, 410):
         raise FetchError(reason, Failure.GONE)
     if status in (401, 402, 403, 451):

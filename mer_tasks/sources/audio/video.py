@@ -1,6 +1,6 @@
 """The process in which yt-dlp searches and downloads; `youtube.py` starts it.
 
-It reads a pickled job from its standard input and writes a pickled answer to its standard output:
+It reads a pickled job from its standard input and writes a pickled result to its standard output:
 what was fetched, or the reason and the kind of failure, or the error of a disk.
 """
 
@@ -25,7 +25,7 @@ from mer_tasks.sources.audio.contract import Fetched, FetchError, on_one_line
 from mer_tasks.sources.audio.match import Candidate, score
 from mer_tasks.sources.audio.ranges import clip_start_s
 
-COMPLAINTS = (
+FAILURES = (
     (r"try again later|rate.?limit|Too Many Requests|HTTP Error (408|429|5\d\d)", Failure.BUSY),
     (r"private video|video is private|HTTP Error (404|410)", Failure.GONE),
     (
@@ -36,17 +36,17 @@ COMPLAINTS = (
     (r"unavailable|not available|removed|deleted|terminated|does not exist|no longer", Failure.GONE),
     (r"Unsupported URL|No video formats|not a valid URL|live event|data blocks", Failure.BAD),
 )
-"""What yt-dlp's complaints mean, the first that fits; any other is of the network."""
+"""What yt-dlp's messages mean, the first that fits; any other is of the network."""
 
 LONGEST_QUERY = 200
 """Characters of artist and title that are searched for."""
 
 
-class _Silence:
-    """A logger for yt-dlp that keeps quiet: what matters reaches the caller as an exception."""
+class _NullLogger:
+    """A logger for yt-dlp that logs nothing: what matters reaches the caller as an exception."""
 
     def debug(self, message: str) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     warning = error = debug
 
@@ -56,12 +56,12 @@ def main() -> None:
     track, folder, audio, clips = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        answer: Any = fetch(track, folder, audio, clips)
+        result: Any = fetch(track, folder, audio, clips)
     except FetchError as error:
-        answer = (str(error), error.failure)
+        result = (str(error), error.failure)
     except OSError as error:
-        answer = error
-    sys.stdout.buffer.write(pickle.dumps(answer))
+        result = error
+    sys.stdout.buffer.write(pickle.dumps(result))
     sys.stdout.buffer.close()
 
 
@@ -174,7 +174,7 @@ def _options(audio: AudioSettings) -> dict[str, Any]:
         "color": "no_color",
         "quiet": True,
         "noprogress": True,
-        "logger": _Silence(),
+        "logger": _NullLogger(),
     }
 
 
@@ -183,22 +183,22 @@ def _run(options: dict[str, Any], url: str, download: bool) -> dict[str, Any]:
         with YoutubeDL(options) as downloader:
             return downloader.extract_info(url, download=download) or {}
     except YoutubeDLError as error:
-        complaint = _complaint(error)
-        if "No space left" in complaint:
+        message = _message_of(error)
+        if "No space left" in message:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise FetchError(complaint, failure_of(complaint)) from error
+        raise FetchError(message, failure_of(message)) from error
 
 
-def failure_of(complaint: str) -> Failure:
-    """What a complaint of yt-dlp's means for the next try."""
-    kinds = (kind for pattern, kind in COMPLAINTS if re.search(pattern, complaint, re.IGNORECASE))
+def failure_of(message: str) -> Failure:
+    """What a message of yt-dlp's means for the next try."""
+    kinds = (kind for pattern, kind in FAILURES if re.search(pattern, message, re.IGNORECASE))
     return next(kinds, Failure.BUSY)
 
 
-def _complaint(error: YoutubeDLError) -> str:
-    """What yt-dlp complains of, in one line, without its own names for things and its advice."""
-    complaint = on_one_line(str(error)).split(" (caused by ")[0]
-    return re.sub(r"^ERROR: (\[\S+\] \S+: )?", "", complaint)
+def _message_of(error: YoutubeDLError) -> str:
+    """An error of yt-dlp in one line, without its own names for things and its advice."""
+    message = on_one_line(str(error)).split(" (caused by ")[0]
+    return re.sub(r"^ERROR: (\[\S+\] \S+: )?", "", message)
 
 
 def _end_with_parent() -> None:

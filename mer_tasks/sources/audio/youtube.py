@@ -36,21 +36,21 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
     with tempfile.TemporaryDirectory(dir=folder, prefix="youtube-") as name:
         work = Path(name)
         (work / "ffmpeg").symlink_to(imageio_ffmpeg.get_ffmpeg_exe())
-        answer = _asked((track, work, audio, clips), work, audio.timeout_s)
-        match answer:
+        result = _run_job((track, work, audio, clips), work, audio.timeout_s)
+        match result:
             case Fetched():
-                path = answer.path.replace(folder / f"song{answer.path.suffix}")
-                return Fetched(path, answer.start_s, answer.n_bytes, answer.match)
+                path = result.path.replace(folder / f"song{result.path.suffix}")
+                return Fetched(path, result.start_s, result.n_bytes, result.match)
             case OSError():
-                raise answer
+                raise result
             case (reason, failure):
                 raise FetchError(f"{track.url or track.track_id}: {reason}", failure)
-    raise AssertionError(answer)
+    raise AssertionError(result)
 
 
-def _asked(job: tuple[Any, ...], work: Path, limit_s: float) -> Any:
+def _run_job(job: tuple[Any, ...], work: Path, limit_s: float) -> Any:
     """What the other process answers to a job."""
-    # yt-dlp finds the ffmpeg that downloads ranges on PATH only, whatever ffmpeg_location says.
+    # yt-dlp finds the ffmpeg that downloads ranges on PATH only, whatever ffmpeg_location is.
     environment = os.environ | {
         "PATH": f"{work}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the same modules as here
@@ -67,13 +67,13 @@ def _asked(job: tuple[Any, ...], work: Path, limit_s: float) -> Any:
         ) as process,
     ):
         try:
-            return _answer(process, job, limit_s) or (_last_line(errors.name), Failure.BUSY)
+            return _result(process, job, limit_s) or (_last_line(errors.name), Failure.BUSY)
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # it is waited for only after, so the id is still its own
 
 
-def _answer(process: subprocess.Popen[bytes], job: tuple[Any, ...], limit_s: float) -> Any:
-    """Its answer, one small pickle; None if it ended without. Its input stays open as long as we live."""
+def _result(process: subprocess.Popen[bytes], job: tuple[Any, ...], limit_s: float) -> Any:
+    """Its result, one small pickle; None if it ended without. Its input stays open as long as we live."""
     assert process.stdin and process.stdout
     pickle.dump(job, process.stdin)
     process.stdin.flush()
@@ -86,4 +86,4 @@ def _answer(process: subprocess.Popen[bytes], job: tuple[Any, ...], limit_s: flo
 
 def _last_line(errors: str) -> str:
     lines = Path(errors).read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "yt-dlp ended without a word")
+    return next((line for line in reversed(lines) if line.strip()), "yt-dlp ended without a message")

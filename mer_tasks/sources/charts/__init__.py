@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol
 
-from mer_tasks.domain import ChartEntry, InputError, Mood
+from mer_tasks.domain import ChartEntry, Mood
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine, Section, checked
 from mer_tasks.validation import collection_name
 
@@ -20,7 +21,7 @@ from mer_tasks.validation import collection_name
 class Reading:
     """A chart as it was read: its entries, or None where it is still the known version.
 
-    `version` is what the source says to tell a change by (an ETag, a hash), if it says anything.
+    `version` is what changes with the chart (an ETag, a hash), if the source gives anything such.
     """
 
     entries: Sequence[ChartEntry] | None
@@ -46,7 +47,7 @@ class ChartSource(Protocol):
         Positions rise from 1; a song stands in a chart once; what is no song is left out.
 
         Raises:
-            InputError: the chart cannot be read; the message says why and what to do.
+            InputError: the chart cannot be read; the message has the reason and the remedy.
         """
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from mer_tasks.domain import SPOTIFY_FEATURES, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Positive
 from mer_tasks.sources.charts import ChartSettings, Reading
 from mer_tasks.sources.http import without_secrets
@@ -26,28 +27,28 @@ class Settings(ChartSettings):
 
 def read(chart: Settings, machine: Machine, known: str | None) -> Reading:
     """The list's songs; the version is the server's ETag or the content's hash."""
-    answer = fetch_list(chart.location, known, chart.max_mb * 10**6)
-    version = known if answer.status == 304 else version_of(answer)
+    response = fetch_list(chart.location, known, chart.max_mb * 10**6)
+    version = known if response.status == 304 else version_of(response)
     if version == known:
         return Reading(None, known)
     where = without_secrets(chart.location) if is_web(chart.location) else chart.location
 
     def song_of(line: Line) -> dict[str, Any]:
-        if line.complaint:
-            raise InputError(line.complaint)
+        if line.problem:
+            raise InputError(line.problem)
         row = line.values | {ours: line.values.get(theirs) for ours, theirs in chart.columns.items()}
         song = {name: row[name] for name in TEXTS if row.get(name) is not None}
         numbers = {name: row[name] for name in SPOTIFY_FEATURES if row.get(name) not in (None, "")}
-        return song | {"numbers": numbers} | _place(row, answer.url)
+        return song | {"numbers": numbers} | _place(row, response.url)
 
-    entries, n_bad = listing(where, rows_of(where, answer.body), song_of)
+    entries, n_bad = listing(where, rows_of(where, response.body), song_of)
     # A row may be mended from outside, by putting its file in place: such a list is read again.
     return Reading(entries, None if n_bad else version)
 
 
 def _place(row: dict[str, Any], base: str) -> dict[str, str]:
     path, url = str(row.get("path") or ""), str(row.get("url") or "")
-    if is_web(base):  # nobody else says which of this machine's files are songs
+    if is_web(base):  # no server may choose which of this machine's files are songs
         return {"url": urljoin(base, url or path)} if url or path else {}
     if "://" in path:
         path, url = "", path

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine
 from mer_tasks.sources import jamendo_client
 from mer_tasks.sources.charts import ChartSettings, Reading
@@ -17,7 +17,7 @@ PAGE = 200
 
 
 class Settings(ChartSettings):
-    """`tags` must all fit, of `fuzzytags` any; `order` and both are Jamendo's own words."""
+    """`tags` must all fit, of `fuzzytags` any; `order` and both are in Jamendo's own terms."""
 
     tags: tuple[str, ...] = ()
     fuzzytags: tuple[str, ...] = ()

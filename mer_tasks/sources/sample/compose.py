@@ -23,7 +23,7 @@ PROGRESSIONS: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {
 """Roots of four bars' chords, as degrees of the scale counted from 0."""
 
 TONICS = (0, 2, 5, 7)
-"""C, D, F and G, one an artist: few, because 96 songs are too few to learn a mode in twelve keys."""
+"""C, D, F and G, one an artist: few, because models cannot learn a mode in twelve keys from 96 songs."""
 
 FORM = "AABABBAAB"
 PARTS = ("lead", "chords", "bass", "kick", "snare", "hat")

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mer_tasks.domain import MOODS, InputError, Mood
+from mer_tasks.domain import MOODS, Mood
+from mer_tasks.errors import InputError
 
 SAD, HAPPY, ENERGETIC, CALM = Mood.SAD, Mood.HAPPY, Mood.ENERGETIC, Mood.CALM
 
@@ -145,7 +146,7 @@ class Character(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """A song of the plan; everything that is heard follows from it alone."""
+    """A song of the plan; its sound follows from it alone."""
 
     seed: int
     number: int
@@ -179,7 +180,7 @@ def generator(seed: int, *names: str) -> np.random.Generator:
 
 
 def plan_songs(seed: int) -> list[Song]:
-    """The 96 songs, 24 a mood, two an artist, in an order that tells nothing.
+    """The 96 songs, 24 a mood, two an artist, in a shuffled order.
 
     Raises:
         InputError: the seed is negative.
@@ -193,7 +194,7 @@ def plan_songs(seed: int) -> list[Song]:
     formats = {mood: list(rng.permutation(len(parts) // len(MOODS))) for mood in Mood}
     songs = []
     for number, ((artist, mood), title) in enumerate(zip(parts, titles, strict=True), start=1):
-        place = int(formats[mood].pop())  # the place among the mood's songs settles format and difficulty
+        place = int(formats[mood].pop())  # the place among the mood's songs decides format and difficulty
         valence, arousal = _point(rng, mood, hard=place % HARD_EVERY == 0)
         songs.append(
             Song(

@@ -83,7 +83,7 @@ class Hostile(BaseHTTPRequestHandler):
             self._send(bytes(65536))
 
     def unsatisfiable(self, name: str) -> None:
-        """No ranges, said with the status for ranges past the end."""
+        """No ranges, with the status for ranges past the end."""
         return self.status("416") if "Range" in self.headers else self.whole(name)
 
     def busy_in_ranges(self, name: str) -> None:
@@ -96,7 +96,7 @@ class Hostile(BaseHTTPRequestHandler):
         self._head(int(status), {"Content-Length": 0} | ({"Retry-After": retry_after} if retry_after else {}))
 
     def page(self, content_type: str) -> None:
-        """A web page, said to be of some type."""
+        """A web page, announced as of some type."""
         page = b"<!doctype html>\n<html><body>No audio here, caf\xc3\xa9</body></html>\n" * 50
         self._head(200, {"Content-Type": content_type, "Content-Length": len(page)})
         self._send(page)
@@ -187,7 +187,7 @@ class Hostile(BaseHTTPRequestHandler):
         self.sent.append(len(content))
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Server:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from mer_tasks.domain import Failure, InputError, Track
+from mer_tasks.domain import Failure, Track
+from mer_tasks.errors import InputError
 from mer_tasks.sources.audio import fetch_audio
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 from mer_tasks.validation import is_video

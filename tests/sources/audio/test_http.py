@@ -49,9 +49,11 @@ def test_of_an_mp3_only_the_clip_is_fetched(server, folder, audio, clips, song, 
     assert fetched.start_s == pytest.approx(20.0, abs=0.1)
     assert server.n_sent <= fetched.n_bytes < (songs / name).stat().st_size / 4  # it counts after sending
     assert list(folder.iterdir()) == [fetched.path]
-    heard = decode(fetched.path)
-    assert heard.duration_s == 5.0
-    assert lag_s(heard.y[0], decode(songs / name, 19.0, 7.0).y[0], heard.sr) == pytest.approx(1.0, abs=0.6)
+    decoded = decode(fetched.path)
+    assert decoded.duration_s == 5.0
+    assert lag_s(decoded.y[0], decode(songs / name, 19.0, 7.0).y[0], decoded.sr) == pytest.approx(
+        1.0, abs=0.6
+    )
 
 
 @pytest.mark.parametrize("name", ["song.ogg", "song.flac", "song.wav"])
@@ -104,23 +106,23 @@ def test_ranges_and_cutting_mean_the_same_seconds(duration_s: float) -> None:
 @pytest.mark.parametrize(
     ("path", "failure", "reason"),
     [
-        ("status/404", Failure.GONE, "answers 404 Not Found"),
-        ("status/410", Failure.GONE, "answers 410 Gone"),
-        ("status/401", Failure.REFUSED, "answers 401 Unauthorized"),
-        ("status/403", Failure.REFUSED, "answers 403 Forbidden"),
-        ("status/451", Failure.REFUSED, "answers 451"),
-        ("status/429", Failure.BUSY, "answers 429 Too Many Requests"),
-        ("status/500", Failure.BUSY, "answers 500 Internal Server Error"),
-        ("status/503", Failure.BUSY, "answers 503 Service Unavailable"),
-        ("status/400", Failure.BAD, "answers 400 Bad Request"),
-        ("status/300", Failure.BAD, "answers 300 Multiple Choices"),
+        ("status/404", Failure.GONE, "responds with 404 Not Found"),
+        ("status/410", Failure.GONE, "responds with 410 Gone"),
+        ("status/401", Failure.REFUSED, "responds with 401 Unauthorized"),
+        ("status/403", Failure.REFUSED, "responds with 403 Forbidden"),
+        ("status/451", Failure.REFUSED, "responds with 451"),
+        ("status/429", Failure.BUSY, "responds with 429 Too Many Requests"),
+        ("status/500", Failure.BUSY, "responds with 500 Internal Server Error"),
+        ("status/503", Failure.BUSY, "responds with 503 Service Unavailable"),
+        ("status/400", Failure.BAD, "responds with 400 Bad Request"),
+        ("status/300", Failure.BAD, "responds with 300 Multiple Choices"),
         ("page/text/html", Failure.BAD, "sends a text or a web page, no audio"),
         ("page/audio/mpeg", Failure.BAD, "sends a text or a web page, no audio"),
         ("empty", Failure.BAD, "sends an empty file"),
         ("zipped", Failure.BAD, "sends its audio compressed"),
         ("cut/song.mp3", Failure.BUSY, "the connection failed: peer closed connection"),
         ("nonsense", Failure.BUSY, "the connection failed: "),
-        ("busy_in_ranges/song.mp3", Failure.BUSY, "answers 429"),
+        ("busy_in_ranges/song.mp3", Failure.BUSY, "responds with 429"),
         ("round", Failure.BAD, "redirects more than 5 times"),
     ],
 )

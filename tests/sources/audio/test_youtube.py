@@ -196,7 +196,7 @@ def wait_until(done: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("complaint", "failure"),
+    ("message", "failure"),
     [
         ("Private video. Sign in if you've been granted access to this video", Failure.GONE),
         ("Video unavailable", Failure.GONE),
@@ -223,5 +223,5 @@ def wait_until(done: Callable[[], bool]) -> None:
         ("This live event will begin in 3 hours.", Failure.BAD),
     ],
 )
-def test_complaints_of_youtube_have_their_kind(complaint: str, failure: Failure) -> None:
-    assert failure_of(complaint) is failure
+def test_messages_of_youtube_have_their_kind(message: str, failure: Failure) -> None:
+    assert failure_of(message) is failure

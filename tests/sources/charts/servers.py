@@ -1,4 +1,4 @@
-"""Real servers on this machine that speak as Jamendo and Spotify do, or answer whatever a test says."""
+"""Real servers on this machine that respond as Jamendo and Spotify do, or with whatever a test sets."""
 
 import json
 import threading
@@ -58,7 +58,7 @@ def serving(answer: Callable[[Request], Response]) -> Iterator[Web]:
         do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

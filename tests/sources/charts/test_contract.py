@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import ChartEntry, InputError, Track
+from mer_tasks.domain import ChartEntry, Track
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import charts
 from mer_tasks.sources.charts import ChartSettings, read_chart
@@ -153,14 +154,14 @@ def entries(name: str, url: str, configured: Machine) -> list[ChartEntry]:
 
 
 def refused(name: str, case: Case, url: str, machine: Machine) -> str:
-    """What a source that cannot be read says: one line, without a secret."""
+    """The message about a source that cannot be read: one line, without a secret."""
     with pytest.raises(InputError) as caught:
         read(name, url, machine)
-    told = str(caught.value)
-    assert told.strip()
-    assert not CONTROL_CHARACTER.search(told)
-    assert not [secret for secret in case.secrets if secret in told]
-    return told
+    message = str(caught.value)
+    assert message.strip()
+    assert not CONTROL_CHARACTER.search(message)
+    assert not [secret for secret in case.secrets if secret in message]
+    return message
 
 
 def _texts(track: Track) -> list[str]:
@@ -216,7 +217,7 @@ def test_the_settings_are_left_as_they_are(name: str, url: str, configured: Mach
     assert chart.model_dump() == before
 
 
-def test_an_unreachable_source_says_so(name: str, case: Case, configured: Machine) -> None:
+def test_an_unreachable_source_is_named(name: str, case: Case, configured: Machine) -> None:
     case.spoil(configured)
     refused(name, case, GONE, configured)
 
@@ -234,7 +235,7 @@ def test_an_unreachable_source_says_so(name: str, case: Case, configured: Machin
     ],
     ids=["502", "html", "bytes", "object", "null", "empty", "403"],
 )
-def test_a_source_that_answers_nonsense_says_so(
+def test_a_source_that_sends_nonsense_is_named(
     web: Serve, name: str, case: Case, configured: Machine, response: Response
 ) -> None:
     case.spoil(configured)
@@ -246,8 +247,8 @@ def test_an_unconfigured_source_asks_nobody_and_names_the_variable(
     web: Serve, name: str, case: Case, machine: Machine
 ) -> None:
     server = web(case.answer())
-    told = refused(name, case, server.url, machine)
-    assert all(f"MER_{variable.upper()}" in told for variable in case.variables)
+    message = refused(name, case, server.url, machine)
+    assert all(f"MER_{variable.upper()}" in message for variable in case.variables)
     assert server.asked == []
 
 
@@ -265,8 +266,8 @@ def test_a_source_offers_settings_and_reading(name: str) -> None:
 
 
 def test_a_source_that_is_none_is_refused_by_its_name(machine: Machine) -> None:
-    told = rf"^charts\.mine\.source: no source 'napster'; known are {', '.join(NAMES)}$"
-    with pytest.raises(InputError, match=told):
+    message = rf"^charts\.mine\.source: no source 'napster'; known are {', '.join(NAMES)}$"
+    with pytest.raises(InputError, match=message):
         read_chart("mine", Chart(source="napster"), machine, None)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mer_tasks.domain import ChartEntry, InputError
+from mer_tasks.domain import ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import http
 from mer_tasks.sources.charts import Reading, read_chart
@@ -53,7 +54,7 @@ def songs(reading: Reading) -> list[ChartEntry]:
 
 
 def refused(machine: Machine, location: Path | str, **keys: Any) -> str:
-    """What a list that cannot be read says: one line."""
+    """The message about a list that cannot be read: one line."""
     with pytest.raises(InputError) as caught:
         read(machine, location, **keys)
     assert "\n" not in str(caught.value)
@@ -107,9 +108,9 @@ def test_columns_go_by_other_names(machine: Machine, written: Write) -> None:
     assert (entry.track.track_id, entry.track.title) == ("4uLU6hMCjMI75M1A2tKUQC", "One")
 
 
-def test_a_column_that_is_not_there_is_said(machine: Machine, written: Write) -> None:
-    told = refused(machine, written(CSV), columns={"title": "name"})
-    assert "holds no song that can be listed; line 2: title: " in told
+def test_a_column_that_is_not_there_is_named(machine: Machine, written: Write) -> None:
+    message = refused(machine, written(CSV), columns={"title": "name"})
+    assert "holds no song that can be listed; line 2: title: " in message
 
 
 # Watching for a change
@@ -175,7 +176,7 @@ def test_a_hash_of_ours_is_no_etag_to_ask_with(web: Serve, machine: Machine) -> 
 
 def test_a_304_that_nobody_asked_for_is_refused(web: Serve, machine: Machine) -> None:
     server = web(lambda request: Response(status=304))
-    assert "the server says HTTP 304 Not Modified" in refused(machine, server.url)
+    assert "the server responds with HTTP 304 Not Modified" in refused(machine, server.url)
 
 
 @pytest.mark.parametrize("other", [{"mood": "sad"}, {"columns": {"licence": "terms"}}])
@@ -359,7 +360,7 @@ def test_a_thousand_bad_rows_are_six_lines_of_log(
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "no line of column names; it is empty$"),
         ("\n \n", "no line of column names; it is empty$"),
@@ -376,11 +377,11 @@ def test_a_thousand_bad_rows_are_six_lines_of_log(
         (b"\x00\x01\x02" * 50, "holds no song that can be listed"),
     ],
 )
-def test_what_is_no_list_says_why_from_a_file_and_from_a_server(
-    web: Serve, machine: Machine, written: Write, content: str | bytes, told: str
+def test_what_is_no_list_gives_a_reason_from_a_file_and_from_a_server(
+    web: Serve, machine: Machine, written: Write, content: str | bytes, message: str
 ) -> None:
     path = written(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read(machine, path)
     assert refused(machine, path).startswith(f"{path}: ")
     server = web(lambda request: Response(content))
@@ -406,11 +407,11 @@ def test_a_list_that_unpacks_to_too_much_is_left(web: Serve, machine: Machine) -
 
 
 @pytest.mark.parametrize(
-    ("response", "told"),
+    ("response", "message"),
     [
-        (Response("no", 404), "the server says HTTP 404 Not Found; check the address"),
-        (Response("no", 401), "the server says HTTP 401 Unauthorized"),
-        (Response(CSV, 206), "the server says HTTP 206 Partial Content"),
+        (Response("no", 404), "the server responds with HTTP 404 Not Found; check the address"),
+        (Response("no", 401), "the server responds with HTTP 401 Unauthorized"),
+        (Response(CSV, 206), "the server responds with HTTP 206 Partial Content"),
         (Response(CSV, headers={"Content-Length": "9999"}), "cannot be read: peer closed connection"),
         (Response(CSV, headers={"Content-Encoding": "gzip"}), "cannot be read: "),
         (Response(status=302, headers={"Location": "file:///etc/passwd"}), "cannot be read: .*protocol"),
@@ -422,11 +423,11 @@ def test_a_list_that_unpacks_to_too_much_is_left(web: Serve, machine: Machine) -
     ],
 )
 def test_a_server_that_fails_is_one_line_without_the_password(
-    web: Serve, machine: Machine, response: Response, told: str
+    web: Serve, machine: Machine, response: Response, message: str
 ) -> None:
     server = web(lambda request: response)
     address = server.url.replace("://", "://ann:geheim@") + "/list.csv?key=geheim2"
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read(machine, address)
     message = refused(machine, address)
     assert message.startswith(f"{server.url}/list.csv: ")
@@ -445,8 +446,8 @@ def test_a_password_in_the_address_is_used_and_logged_nowhere(
 
 
 def test_a_server_that_is_down_is_one_line(machine: Machine) -> None:
-    told = "http://127.0.0.1:1/a.csv: cannot be read: .*refused; check the address and the network$"
-    with pytest.raises(InputError, match=told):
+    message = "http://127.0.0.1:1/a.csv: cannot be read: .*refused; check the address and the network$"
+    with pytest.raises(InputError, match=message):
         read(machine, "http://127.0.0.1:1/a.csv")
 
 
@@ -469,5 +470,5 @@ def test_no_redirect_leads_to_another_server_of_the_local_network(web: Serve, ma
 
 
 @pytest.mark.parametrize("name", ["gone.csv", ".", "a\0b.csv"])
-def test_a_file_that_cannot_be_read_says_why(machine: Machine, tmp_path: Path, name: str) -> None:
+def test_a_file_that_cannot_be_read_gives_a_reason(machine: Machine, tmp_path: Path, name: str) -> None:
     assert "cannot be read: " in refused(machine, f"{tmp_path}/{name}")

@@ -1,4 +1,4 @@
-"""Charts of Jamendo, by a server on this machine that speaks its API v3.0."""
+"""Charts of Jamendo, by a server on this machine that has its API v3.0."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import ChartEntry, InputError
+from mer_tasks.domain import ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources.charts import read_chart
 from tests.sources.charts.servers import Jamendo, Request, Response, Web, jamendo_song
@@ -114,24 +115,24 @@ def test_rows_of_the_wrong_shape_are_left_out_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         (6, "has had too many requests from this client id"),
         (11, "has suspended this client id"),
-        (3, r"says 'Type Error: \*\*\* is no tag' \(code 3\); check the chart"),
+        (3, r"responds with 'Type Error: \*\*\* is no tag' \(code 3\); check the chart"),
     ],
 )
 def test_a_refusal_is_one_line_without_the_client_id(
-    web: Serve, machine: Machine, code: int, told: str
+    web: Serve, machine: Machine, code: int, message: str
 ) -> None:
     server = web(Jamendo([], code=code, error_message="Type Error:\njam-client-0815 is no tag"))
-    with pytest.raises(InputError, match=f"^jamendo: Jamendo {told}") as caught:
+    with pytest.raises(InputError, match=f"^jamendo: Jamendo {message}") as caught:
         read(server, machine)
     assert "jam-client-0815" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_wrong_client_id_says_where_to_get_one(web: Serve, machine: Machine) -> None:
+def test_a_wrong_client_id_names_where_to_get_one(web: Serve, machine: Machine) -> None:
     server = web(Jamendo([], client_id="another"))
     with pytest.raises(InputError, match="does not know the client id; set MER_JAMENDO_CLIENT_ID"):
         read(server, machine)
@@ -146,28 +147,36 @@ def test_without_a_client_id_nothing_is_asked(web: Serve, machine: Machine, unse
 
 
 @pytest.mark.parametrize(
-    ("response", "told"),
+    ("response", "message"),
     [
         (Response("<!doctype html><p>maintenance</p>"), "gives no JSON; check the address$"),
-        (Response([]), "gives no answer of its API v3.0; check api_url$"),
-        (Response({"headers": {"code": "x", "error_message": ""}}), "gives no answer of its API v3.0"),
-        (Response({"headers": {"code": 0, "error_message": ""}, "results": None}), "gives no answer of its"),
+        (Response([]), "gives no response of its API v3.0; check api_url$"),
+        (Response({"headers": {"code": "x", "error_message": ""}}), "gives no response of its API v3.0"),
+        (
+            Response({"headers": {"code": 0, "error_message": ""}, "results": None}),
+            "gives no response of its",
+        ),
         (Response("[" * 100_000), "gives no JSON"),
-        (Response("no", 403), "the server says HTTP 403 Forbidden; check the address and what it allows$"),
+        (
+            Response("no", 403),
+            "the server responds with HTTP 403 Forbidden; check the address and what it allows$",
+        ),
         (Response(status=302, headers={"Location": "file:///etc/passwd"}), "cannot be read: .*protocol"),
         (Response(b" " * 10_000_001), "larger than 10 MB"),
     ],
 )
-def test_what_is_no_answer_of_jamendo_is_one_line(
-    web: Serve, machine: Machine, response: Response, told: str
+def test_what_is_no_response_of_jamendo_is_one_line(
+    web: Serve, machine: Machine, response: Response, message: str
 ) -> None:
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         read(web(lambda request: response), machine)
     assert "jam-client-0815" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_busy_jamendo_is_asked_again_when_it_says(web: Serve, machine: Machine, waits: list[float]) -> None:
+def test_a_busy_jamendo_is_asked_again_after_its_retry_after(
+    web: Serve, machine: Machine, waits: list[float]
+) -> None:
     busy = [Response(status=429, headers={"Retry-After": "7"}), Response(status=503)]
     jamendo = Jamendo([jamendo_song(1)])
     server = web(lambda request: busy.pop(0) if busy else jamendo(request))

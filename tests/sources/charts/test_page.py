@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mer_tasks.domain import InputError
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine, checked
 from mer_tasks.sources import charts
 from mer_tasks.sources.charts import read_chart

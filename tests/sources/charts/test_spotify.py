@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry, InputError
+from mer_tasks.domain import SPOTIFY_FEATURES, ChartEntry
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources.charts import read_chart
 from tests.sources.charts.servers import Request, Response, Spotify, Web, spotify_song
@@ -34,13 +35,13 @@ def entries(*songs: Any, newer: bool = True) -> list[Any]:
 
 
 def refused(web: Web, machine: Machine, **keys: Any) -> str:
-    """What a chart that cannot be read says: one line, without secrets."""
+    """The message about a chart that cannot be read: one line, without secrets."""
     with pytest.raises(InputError) as caught:
         read(web, machine, **keys)
-    told = str(caught.value)
-    assert "\n" not in told
-    assert not [secret for secret in SECRETS if secret in told]
-    return told
+    message = str(caught.value)
+    assert "\n" not in message
+    assert not [secret for secret in SECRETS if secret in message]
+    return message
 
 
 def paths(web: Web) -> list[str]:
@@ -152,8 +153,10 @@ def test_an_app_without_audio_features_still_reads_the_songs(
 @pytest.mark.parametrize("answer", [{}, {"audio_features": None}, "<html>"])
 def test_audio_features_of_no_shape_are_one_line(web: Serve, machine: Machine, answer: Any) -> None:
     server = web(Spotify(entries(spotify_song(1)), features=Response(answer)))
-    told = "spotify audio features: Spotify's answer is not what it documents; check api_url and token_url"
-    assert refused(server, machine) == told
+    message = (
+        "spotify audio features: Spotify's response is not what it documents; check api_url and token_url"
+    )
+    assert refused(server, machine) == message
 
 
 def test_audio_features_of_no_song_are_left_out(web: Serve, machine: Machine) -> None:
@@ -209,15 +212,17 @@ def test_what_is_no_playlist_is_never_asked_for(web: Serve, machine: Machine, pl
     assert [path for path in paths(server) if path != "/api/token"] == []
 
 
-def test_unconfigured_it_asks_nothing_and_says_what_to_set(web: Serve, machine: Machine) -> None:
+def test_unconfigured_it_asks_nothing_and_names_what_to_set(web: Serve, machine: Machine) -> None:
     server = web(Spotify([]))
-    told = refused(server, machine.model_copy(update={"spotify_client_secret": None}))
-    assert told.startswith("spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET")
+    message = refused(server, machine.model_copy(update={"spotify_client_secret": None}))
+    assert message.startswith(
+        "spotify: not configured; set MER_SPOTIFY_CLIENT_ID and MER_SPOTIFY_CLIENT_SECRET"
+    )
     assert server.asked == []
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "message"),
     [
         (401, "does not accept the credentials, or the token has expired; renew MER_SPOTIFY_TOKEN"),
         (403, "reads only playlists that its user owns or works on; give that user's token"),
@@ -227,11 +232,11 @@ def test_unconfigured_it_asks_nothing_and_says_what_to_set(web: Serve, machine: 
 @pytest.mark.parametrize(
     "body", [{"error": {"message": "no"}}, {"error": "no"}, [1], "<html>", "", {"error": None}, "null"]
 )
-def test_a_refusal_says_what_to_do_instead(
-    web: Serve, machine: Machine, status: int, told: str, body: Any
+def test_a_refusal_names_what_to_do_instead(
+    web: Serve, machine: Machine, status: int, message: str, body: Any
 ) -> None:
     api = Spotify(entries(spotify_song(1)), first=[Response(body, status)] * 3)
-    assert told in refused(web(api if status != 404 else lambda r: _gone(api, r, body)), machine)
+    assert message in refused(web(api if status != 404 else lambda r: _gone(api, r, body)), machine)
 
 
 def _gone(api: Spotify, request: Request, body: Any) -> Response:
@@ -249,12 +254,14 @@ def test_wrong_credentials_of_the_app_say_which_variables(
 
 
 @pytest.mark.parametrize("body", ["<html>", [], {}, "null", {"access_token": "x"}])
-def test_a_token_of_no_shape_says_which_address_to_check(web: Serve, machine: Machine, body: Any) -> None:
+def test_a_token_of_no_shape_names_the_address_to_check(web: Serve, machine: Machine, body: Any) -> None:
     server = web(Spotify([], token_answer=Response(body)))
     assert "not what it documents; check api_url and token_url" in refused(server, machine)
 
 
-def test_a_busy_spotify_is_asked_again_when_it_says(web: Serve, machine: Machine, waits: list[float]) -> None:
+def test_a_busy_spotify_is_asked_again_after_its_retry_after(
+    web: Serve, machine: Machine, waits: list[float]
+) -> None:
     busy = [Response({}, 429, {"Retry-After": "5"}), Response("bad gateway", 502)]
     assert len(read(web(Spotify(entries(spotify_song(1)), first=busy)), machine)) == 1
     assert waits[0] == 5.0
@@ -265,7 +272,7 @@ def test_a_spotify_that_wants_a_day_is_not_waited_for(
     web: Serve, machine: Machine, waits: list[float]
 ) -> None:
     server = web(Spotify([], first=[Response({}, 429, {"Retry-After": "86400"})]))
-    assert refused(server, machine).endswith("Spotify answers HTTP 429, wait 86400 s; try again later")
+    assert refused(server, machine).endswith("Spotify responds with HTTP 429, wait 86400 s; try again later")
     assert waits == []
 
 
@@ -274,7 +281,9 @@ def test_a_busy_token_endpoint_is_asked_again_and_left_alone_in_the_end(
     web: Serve, machine: Machine, waits: list[float], status: int
 ) -> None:
     server = web(Spotify([], token_answer=Response("busy", status, {"Retry-After": "2"})))
-    assert refused(server, machine).endswith(f"Spotify answers HTTP {status}, wait 2 s; try again later")
+    assert refused(server, machine).endswith(
+        f"Spotify responds with HTTP {status}, wait 2 s; try again later"
+    )
     assert waits == [2.0, 2.0]
 
 
@@ -284,7 +293,7 @@ def test_a_page_of_no_shape_is_one_line(web: Serve, machine: Machine, body: Any)
     assert refused(server, machine).endswith("not what it documents; check api_url and token_url")
 
 
-def test_a_playlist_without_songs_says_so(web: Serve, machine: Machine) -> None:
+def test_a_playlist_without_songs_is_named(web: Serve, machine: Machine) -> None:
     assert "holds no song that can be listed" in refused(web(Spotify([None])), machine)
 
 

@@ -40,10 +40,10 @@ FROM (SELECT track_id, first_seen_at,
 def upgrade() -> None:
     """Add them; songs without a clip are due, and old clips once more: nobody knows how they were cut."""
     for table, columns in NEW_COLUMNS.items():
-        for column in columns:
-            op.add_column(table, column)
-    for table, speaker in NEW_INDEXES.items():
-        op.create_index(f"ix_{table}_{speaker}", table, [speaker, "track_id"])
+        for new in columns:
+            op.add_column(table, new)
+    for table, column in NEW_INDEXES.items():
+        op.create_index(f"ix_{table}_{column}", table, [column, "track_id"])
     op.create_table(
         "chart_readings",
         sa.Column("id", sa.Integer, primary_key=True),
@@ -76,8 +76,8 @@ def downgrade() -> None:
     """Remove them."""
     for table in ("queue", "chart_entries", "chart_readings"):
         op.drop_table(table)
-    for table, speaker in NEW_INDEXES.items():
-        op.drop_index(f"ix_{table}_{speaker}", table)
+    for table, column in NEW_INDEXES.items():
+        op.drop_index(f"ix_{table}_{column}", table)
     for table, columns in NEW_COLUMNS.items():
         for new in columns:
             op.drop_column(table, new.name)
