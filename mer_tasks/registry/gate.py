@@ -105,8 +105,8 @@ def new_songs(
 
 def _refused_by_settings(trained_by: dict[str, Any], params: Params) -> str | None:
     """Why a person must decide whatever the scores are: data of the past, or scores that flatter."""
-    if trained_by["evaluation"]["protocol"] != "grouped" or params.evaluation.protocol != "grouped":
-        return f"protocol {trained_by['evaluation']['protocol']} is for comparison with the paper; {BY_FORCE}"
+    if "paper" in (trained_by["evaluation"]["protocol"], params.evaluation.protocol):
+        return f"protocol paper is for comparison with the paper only; {BY_FORCE}"
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     days = [date.fromisoformat(day) for day in _days(trained_by["snapshot"]["as_of"], params.snapshot.as_of)]
     if days and min(days) < yesterday:

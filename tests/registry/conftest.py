@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
@@ -99,6 +100,12 @@ def registered(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _made_once(tmp_path_factory, "registered", lambda root: _register(trained, root))
 
 
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database with a model `mood` without versions: making one takes seconds."""
+    return _made_once(tmp_path_factory, "empty", _create_registry) / "mlflow.db"
+
+
 @pytest.fixture
 def project(trained: Path, tmp_path: Path) -> Project:
     """A trained project of the test's own."""
@@ -138,3 +145,9 @@ def _train(root: Path) -> None:
 def _register(trained: Path, root: Path) -> None:
     project = Project(shutil.copytree(trained, root))
     assert [project.register("bad"), project.register("good")] == ["1", "2"]
+
+
+def _create_registry(root: Path) -> None:
+    root.mkdir()
+    uri = f"sqlite:///{root}/mlflow.db"
+    MlflowClient(uri, uri).create_registered_model("mood")

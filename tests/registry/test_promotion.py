@@ -1,0 +1,336 @@
+"""Which version goes into service, by the rule and by a person."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from mer_tasks.domain import InputError
+from mer_tasks.registry.aliases import CHALLENGER, CHAMPION, IN_SERVICE, PREVIOUS, TAKEN_OUT
+from mer_tasks.registry.promotion import DECISION
+from tests.registry.conftest import Project
+from tests.registry.scene import Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path, empty_registry: Path) -> Scene:
+    return Scene(tmp_path, empty_registry)
+
+
+def days_ago(n: int) -> str:
+    return str(datetime.now(UTC).date() - timedelta(days=n))
+
+
+def test_the_first_champion_must_be_better_than_chance_twice(scene: Scene) -> None:
+    number = scene.add(accuracy_low=0.41)
+    decision = scene.promote()
+    assert decision.promoted and decision.champion == number == scene.champion
+    assert decision.reason.startswith(
+        "no champion yet; the lower end of its accuracy is 0.410 out of fold and 0.8"
+    )
+    assert decision.reason.endswith("on 40 holdout songs new to it: both above 0.250")
+    assert scene.tags(number)[DECISION] == f"promoted: {decision.reason}"
+
+
+@pytest.mark.parametrize(
+    ("accuracy_low", "n_wrong", "told"),
+    [(0.2, 0, "0.200 out of fold and 0.8"), (0.6, 20, "0.600 out of fold and 0.")],
+)
+def test_one_of_two_is_not_enough(scene: Scene, accuracy_low: float, n_wrong: int, told: str) -> None:
+    wrong = [f"t{artist:02}-{song}" for artist in range(n_wrong) for song in range(2)]
+    scene.add(wrong=wrong, accuracy_low=accuracy_low)
+    decision = scene.promote()
+    assert not decision.promoted and decision.champion is None and scene.champion is None
+    assert told in decision.reason and "not both above 0.250" in decision.reason
+
+
+def test_a_few_songs_prove_nothing(tmp_path: Path, empty_registry: Path) -> None:
+    scene = Scene(tmp_path, empty_registry, n_artists=2)
+    scene.add()
+    assert not scene.promote().promoted
+    assert scene.promote(force=True).promoted
+
+
+def test_without_holdout_songs_a_person_decides(scene: Scene) -> None:
+    scene.values["evaluation"]["holdout_share"] = 0.0
+    number = scene.add(accuracy_low=0.5)
+    decision = scene.promote()
+    assert not decision.promoted
+    assert "0.500 out of fold and unknown on 0 holdout songs" in decision.reason
+    assert decision.reason.endswith("a person may decide with --force")
+    assert scene.promote(force=True).champion == number
+
+
+@pytest.mark.parametrize(("days", "passes"), [(0, True), (1, True), (2, False), (400, False)])
+def test_only_today_s_data_promotes_by_itself(scene: Scene, days: int, passes: bool) -> None:
+    scene.add(as_of=days_ago(days))
+    decision = scene.promote()
+    assert decision.promoted == passes
+    if not passes:
+        assert (
+            decision.reason
+            == f"the data set is as of {days_ago(days)}, not of today; a person may decide with --force"
+        )
+        assert scene.promote(force=True).promoted
+
+
+def test_a_workspace_of_the_past_promotes_nothing(scene: Scene) -> None:
+    scene.add()
+    scene.values["snapshot"]["as_of"] = days_ago(30)
+    assert "as of" in scene.promote().reason
+
+
+@pytest.mark.parametrize("where", ["version", "workspace"])
+def test_the_paper_s_protocol_promotes_nothing(scene: Scene, where: str) -> None:
+    scene.add(protocol="paper" if where == "version" else "grouped")
+    if where == "workspace":
+        scene.values["evaluation"]["protocol"] = "paper"
+    decision = scene.promote()
+    assert not decision.promoted and decision.reason.startswith("protocol paper")
+    assert scene.promote(force=True).promoted
+
+
+def test_a_clearly_better_challenger_takes_over(scene: Scene) -> None:
+    old = scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    new = scene.add(wrong=scene.ids(1))
+    decision = scene.promote()
+    assert decision.promoted and scene.champion == new
+    assert decision.reason.startswith(
+        f"on 40 holdout songs new to it and to version {old} it is right 0.975 of the time, version {old} 0.700:"
+        " a gain of +0.275 (+"
+    )
+    assert "p 0.000, passes: more than 0 at p 0.05 or less is needed" in decision.reason
+    assert str(scene.client.get_model_version_by_alias("mood", PREVIOUS).version) == old
+    assert TAKEN_OUT not in scene.tags(old)
+    assert scene.client.get_registered_model("mood").tags[IN_SERVICE] == new
+
+
+def test_luck_does_not_take_over(scene: Scene) -> None:
+    old = scene.add(wrong=scene.ids(7))
+    scene.promote(force=True)
+    scene.add(wrong=scene.ids(5, start=10))
+    decision = scene.promote()
+    assert not decision.promoted and decision.champion == old == scene.champion
+    assert "a gain of +0.050" in decision.reason and "does not pass" in decision.reason
+
+
+def test_the_least_gain_is_asked_for_too(scene: Scene) -> None:
+    scene.values["promotion"]["min_gain"] = 0.5
+    scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    scene.add()
+    assert "more than 0.5 at p 0.05 or less is needed" in scene.promote().reason
+
+
+def test_a_gain_on_one_artist_s_songs_is_one_piece_of_evidence(scene: Scene) -> None:
+    scene.songs["artist"] = ["One feat. Two"] * 20 + scene.songs["artist"].tolist()[20:]
+    scene.songs.loc[10:19, "artist"] = "ONE"
+    scene.write_snapshot()
+    scene.add(wrong=scene.ids(10))
+    scene.promote(force=True)
+    scene.add()
+    decision = scene.promote()
+    assert "a gain of +0.250" in decision.reason and "p 0.500, does not pass" in decision.reason
+
+
+def test_songs_that_either_knows_are_left_out(scene: Scene) -> None:
+    recordings = tuple(scene.songs["clip_sha256"][4:6])
+    old = scene.add(wrong=scene.ids(12), training={"artists": ("artist 0", "artist 1")})
+    scene.promote(force=True)
+    scene.add(training={"recordings": recordings, "track_ids": ("t05-1",)})
+    decision = scene.promote()
+    assert decision.reason.startswith(
+        f"on 33 holdout songs new to it (7 left out as known) and to version {old} it is"
+    )
+
+
+def test_only_songs_of_the_champion_s_collections_count(scene: Scene) -> None:
+    scene.songs.loc[:9, "collections"] = "other"
+    scene.songs.loc[10:19, "collections"] = "other|songs"
+    scene.write_snapshot()
+    scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    scene.add(training={"collections": ("other", "songs")})
+    assert scene.promote().reason.startswith("on 30 holdout songs")
+
+
+def test_a_challenger_without_one_of_the_champion_s_collections_is_not_comparable(scene: Scene) -> None:
+    old = scene.add(wrong=scene.ids(12), training={"collections": ("4q", "songs")})
+    scene.promote(force=True)
+    new = scene.add()
+    decision = scene.promote()
+    assert not decision.promoted
+    assert decision.reason == (
+        f"trained without 4q, which version {old} was trained on: not comparable; a person may decide with --force"
+    )
+    assert scene.promote(force=True).champion == new
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("synthetic", "real"), ("real", "synthetic"), ("mixed", "real")]
+)
+def test_synthetic_and_real_are_never_compared(scene: Scene, ours: str, theirs: str) -> None:
+    old = scene.add(wrong=scene.ids(12), training={"origin": theirs})
+    scene.promote(force=True)
+    scene.add(training={"origin": ours})
+    told = f"trained on {ours} songs, version {old} on {theirs} ones: not comparable; a person may decide with --force"
+    assert scene.promote().reason == told
+
+
+def test_nothing_left_to_compare_on(scene: Scene) -> None:
+    scene.add()
+    scene.promote(force=True)
+    scene.add(training={"track_ids": tuple(scene.songs["track_id"])})
+    told = "cannot be compared on 0 holdout songs new to it (40 left out as known); a person may decide with --force"
+    assert scene.promote().reason == told
+
+
+def test_damaged_and_missing_clips_are_left_out_and_named(scene: Scene) -> None:
+    scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    scene.clip("t01-0").unlink()
+    scene.clip("t02-1").write_bytes(b"damaged")
+    scene.add()
+    decision = scene.promote()
+    assert decision.promoted
+    assert (
+        "on 38 holdout songs new to it (clip missing or damaged: t01-0, t02-1) and to version"
+        in decision.reason
+    )
+    for track_id in ("t03-0", "t04-0", "t05-0"):
+        scene.clip(track_id).unlink()
+    scene.add()
+    assert "(clip missing or damaged: t01-0, t02-1, t03-0 and 2 more)" in scene.promote().reason
+
+
+def test_whole_clips_that_it_alone_cannot_use_count_as_wrong(scene: Scene) -> None:
+    scene.add(wrong=scene.ids(3))
+    scene.promote(force=True)
+    scene.add(fails=scene.ids(15))
+    decision = scene.promote()
+    assert (
+        not decision.promoted
+        and "on 40 holdout songs" in decision.reason
+        and "right 0.625" in decision.reason
+    )
+
+
+def test_promoting_again_changes_nothing(scene: Scene) -> None:
+    number = scene.add()
+    scene.promote()
+    again = scene.promote()
+    assert (again.promoted, again.champion, again.reason) == (False, number, "is the champion already")
+
+
+def test_a_version_taken_out_by_force_does_not_return_by_itself(scene: Scene) -> None:
+    bad = scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    good = scene.add()
+    assert scene.promote().promoted
+    assert scene.promote(bad, force=True).champion == bad  # a person goes back
+    assert scene.tags(good)[TAKEN_OUT] == f"for version {bad}"
+    decision = scene.promote()
+    assert not decision.promoted and scene.champion == bad
+    assert decision.reason == f"was taken out of service for version {bad}; give --version to try it again"
+    assert scene.promote(good).promoted  # asked for by its number, and better by the rule
+    assert TAKEN_OUT not in scene.tags(good)
+
+
+def test_an_alias_moved_in_mlflow_s_page_is_a_person_s_word(scene: Scene) -> None:
+    bad = scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    good = scene.add()
+    assert scene.promote().champion == good
+    scene.client.set_registered_model_alias("mood", CHAMPION, bad)
+    decision = scene.promote()
+    assert not decision.promoted and scene.champion == bad
+    assert scene.tags(good)[TAKEN_OUT] == f"by hand, for version {bad}"
+    better = scene.add(wrong=scene.ids(1))
+    assert scene.promote().champion == better  # another one that is better by the rule
+    scene.client.set_registered_model_alias("mood", CHALLENGER, good)
+    assert "was taken out of service by hand" in scene.promote().reason
+
+
+def test_an_alias_deleted_in_mlflow_s_page_is_too(scene: Scene) -> None:
+    first = scene.add()
+    scene.promote()
+    scene.client.delete_registered_model_alias("mood", CHAMPION)
+    decision = scene.promote()
+    assert not decision.promoted and scene.champion is None
+    assert scene.tags(first)[TAKEN_OUT] == "by hand"
+    second = scene.add()
+    assert scene.promote().champion == second  # the first champion's rule, anew
+
+
+def test_what_was_interrupted_is_no_person_s_deed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    new = scene.add()
+    original = MlflowClient.set_registered_model_alias
+    for step in (PREVIOUS, CHAMPION):
+
+        def killed_at(client: MlflowClient, name: str, alias: str, number: str, step: str = step) -> None:
+            if alias == step:
+                raise KeyboardInterrupt
+            original(client, name, alias, number)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "set_registered_model_alias", killed_at)
+            with pytest.raises(KeyboardInterrupt):
+                scene.promote()
+    assert scene.promote().champion == new
+    assert TAKEN_OUT not in scene.tags(old) and TAKEN_OUT not in scene.tags(new)
+
+
+def test_no_challenger_no_such_version(scene: Scene) -> None:
+    with pytest.raises(
+        InputError, match=r"^mood@challenger: no such version; run mer register, or give --version$"
+    ):
+        scene.promote()
+    with pytest.raises(InputError, match=r"^mood: has no version 7; see the registry, or run mer register$"):
+        scene.promote("7")
+    with pytest.raises(InputError, match=r"^mood: has no version x"):
+        scene.promote("x")
+
+
+def test_a_champion_deleted_in_mlflow_is_one_line(scene: Scene) -> None:
+    first = scene.add()
+    scene.promote()
+    scene.client.delete_model_version("mood", first)
+    database = scene.machine.home / "mlflow" / "mlflow.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO registered_model_aliases (name, alias, version) VALUES ('mood', 'champion', 1)"
+        )
+    second = scene.add()
+    told = r"^mood@champion: is version 1, which was deleted in MLflow; choose another one with mer promote --version N --force$"
+    with pytest.raises(InputError, match=told):
+        scene.promote()
+    assert scene.promote(second, force=True).champion == second
+
+
+def test_a_version_that_cannot_answer_here_is_one_line(scene: Scene) -> None:
+    number = scene.add()
+    folder = next(scene.workspace.root.glob("versions/*"))
+    described = json.loads((folder / "artifacts" / "version" / "version.json").read_text())
+    (folder / "artifacts" / "version" / "version.json").write_text(
+        json.dumps(described | {"command": ["-c", "1/0"]})
+    )
+    with pytest.raises(
+        InputError, match=rf"^mood version {number}: its process ended with exit code 1 \(ZeroDivisionError"
+    ):
+        scene.promote()
+
+
+def test_real_models_from_audio(served: Project) -> None:
+    from mer_tasks.registry.promotion import promote
+
+    first = promote(served.workspace, served.params, served.machine, "1")
+    assert not first.promoted and "not both above" in first.reason
+    promote(served.workspace, served.params, served.machine, "1", force=True)
+    decision = promote(served.workspace, served.params, served.machine)
+    assert decision.promoted and decision.champion == "2" and "holdout songs new to it" in decision.reason
