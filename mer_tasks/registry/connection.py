@@ -64,7 +64,12 @@ def experiment_id(client: MlflowClient, name: str, machine: Machine) -> str:
         # without a server the artifacts go beside the database, not into the current folder
         artifacts = machine.home / "mlflow" / "artifacts"
         location = None if machine.mlflow_uri.startswith("http") else artifacts.as_uri()
-        return str(client.create_experiment(name, artifact_location=location))
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return experiment_id(client, name, machine)  # another process was first
     if found.lifecycle_stage != "active":
         raise InputError(
             f"registration.experiment: {name} was deleted in MLflow; restore it with mlflow experiments restore"

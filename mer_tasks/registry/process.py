@@ -83,6 +83,11 @@ class VersionProcess:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        """End the process of a version that nobody closed, as MLflow never does."""
+        if hasattr(self, "_process"):
+            self.close()
+
     def predict(self, audio: Path) -> dict[str, float]:
         """The probability of each mood for the song in a file.
 

@@ -33,5 +33,5 @@ def accuracy_low(correct: np.ndarray, artists: np.ndarray, evaluation: Evaluatio
     """
     low, _ = mean_interval(correct, artists, evaluation.bootstrap, evaluation.seed)
     n = len(np.unique(artists))
-    right = int(correct.mean() * n)
+    right = float(correct.sum()) * n / len(correct)
     return min(low, float(beta.ppf(0.025, right, n - right + 1)) if right else 0.0)

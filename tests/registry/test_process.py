@@ -242,6 +242,14 @@ def test_closing_ends_the_process_and_leaves_no_descriptor(tmp_path: Path) -> No
         os.kill(pid, 0)
 
 
+def test_one_that_is_forgotten_ends_as_well(tmp_path: Path) -> None:
+    version = VersionProcess(fake_version(tmp_path / "v", BEGIN + READY + ANSWER))
+    pid = version._process.pid
+    del version
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [("{", "cannot be read"), ("[]", "holds no object"), ('{"protocol": 7}', "speaks protocol 7")],

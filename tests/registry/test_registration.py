@@ -20,7 +20,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.catalog.dataset import read_snapshot
-from mer_tasks.domain import InputError, primary_artist
+from mer_tasks.domain import primary_artist
+from mer_tasks.errors import InputError
 from mer_tasks.evaluation.result import read_result
 from mer_tasks.registry import runs
 from mer_tasks.registry.lookup import fetch_version, find_version
