@@ -252,7 +252,7 @@ def test_other_weights_and_strides_are_another_output(quick: Params, weights: Pa
 def test_an_output_of_a_gpu_is_another_one(
     quick: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_network", lambda *_: None)
+    monkeypatch.setattr("mer_tasks.features.resnet18_output.network", lambda *_: None)
     here, there, beside = (output_id(quick, weights, device) for device in ("cpu", "cuda", "cuda:1"))
     assert here != there == beside
 
