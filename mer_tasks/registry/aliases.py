@@ -5,6 +5,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.errors import InputError
+from mer_tasks.registry.lookup import ABSENT
 
 CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 
@@ -41,7 +42,7 @@ class Aliases:
         try:
             return self._client.get_model_version(self._name, number)
         except MlflowException as error:
-            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code not in ABSENT:
                 raise
             raise InputError(
                 f"{self._name}: has no version {number}; see the registry, or run mer register"

@@ -123,14 +123,14 @@ def _judge_first(workspace: Workspace, params: Params, machine: Machine, new: Re
     training = read_training_data(new.folder)
     found = new_songs(workspace, params, machine, [training], training.collections)
     wanted, out_of_fold = params.promotion.min_accuracy_low, float(new.description["scores"]["accuracy_low"])
-    told = f"no champion yet; the lower end of its accuracy is {out_of_fold:.3f} out of fold"
+    so_far = f"no champion yet; the lower end of its accuracy is {out_of_fold:.3f} out of fold"
     if found.songs.empty:
-        return Verdict(False, f"{told} and unknown {found}; {BY_FORCE}")
+        return Verdict(False, f"{so_far} and unknown {found}; {BY_FORCE}")
     correct = _moods(new, found.songs, machine) == found.songs["mood"].to_numpy()
     low = accuracy_low(correct, _artists(found.songs), params.evaluation)
     passed = min(out_of_fold, low) > wanted
     verb = "both above" if passed else "not both above"
-    return Verdict(passed, f"{told} and {low:.3f} {found}: {verb} {wanted:.3f}")
+    return Verdict(passed, f"{so_far} and {low:.3f} {found}: {verb} {wanted:.3f}")
 
 
 def _judge_pair(

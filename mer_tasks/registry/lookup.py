@@ -32,6 +32,9 @@ LOGIN = (
 )
 """With one of these MLflow itself is asked: it knows every way to log in."""
 
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's codes for a model or version that is not there, and for an alias that is not."""
+
 DELETED = "Deleted_Internal"
 """The stage of a version that was deleted; its row stays."""
 
@@ -188,30 +191,31 @@ def _get(client: Any, path: str, query: Mapping[str, str], address: _Address) ->
     """The server's answer; errors as `mer` has them."""
     import httpx
 
-    where = client.base_url.copy_with(userinfo=b"", path="/")
+    where = f"MLflow at {client.base_url.copy_with(userinfo=b'', path='/')}"
     try:
         response = client.get(path, params=query)
         if response.status_code >= 500 or response.status_code == 429:
-            raise UnavailableError(f"MLflow at {where}: answers {response.status_code} now; try again later")
+            raise UnavailableError(f"{where}: answers {response.status_code} now; try again later")
         answer: dict[str, Any] = response.json()
     except httpx.TransportError as error:
         raise UnavailableError(
-            f"MLflow at {where}: does not answer ({type(error).__name__}); start it, or try again later"
+            f"{where}: does not answer ({type(error).__name__}); start it, or try again later"
         ) from error
     except ValueError as error:
         raise InputError(f"{where}: is no MLflow server; check MLFLOW_TRACKING_URI") from error
-    if deleted := re.search(
-        r"Model Version \(name=.*, version=(\d+)\) not found", str(answer.get("message"))
-    ):
-        raise address.absent() if address.alias is None else address.dangling(deleted[1])
-    if answer.get("error_code") in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        raise address.absent()
     if response.status_code >= 400:
-        raise InputError(
-            f"MLflow at {where}: refuses ({' '.join(str(answer.get('message')).split())[:150]});"
-            " check MLFLOW_TRACKING_URI"
-        )
+        raise _refusal(answer, address, where)
     return answer
+
+
+def _refusal(answer: Mapping[str, Any], address: _Address, where: str) -> InputError:
+    """What a server that does not give what was asked for means."""
+    message = " ".join(str(answer.get("message")).split())
+    if deleted := re.search(r"Model Version \(name=.*, version=(\d+)\) not found", message):
+        return address.absent() if address.alias is None else address.dangling(deleted[1])
+    if answer.get("error_code") in ABSENT:
+        return address.absent()
+    return InputError(f"{where}: refuses ({message[:150]}); check MLFLOW_TRACKING_URI")
 
 
 def _ask_mlflow(machine: Machine, address: _Address) -> FoundVersion:

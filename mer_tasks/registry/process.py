@@ -125,9 +125,22 @@ class VersionProcess:
             self._errors.close()
 
     def _start(self) -> None:
-        """Start the process anew; it asks nothing of standard input and output, where libraries print."""
+        """Start the process anew, and see that it answers as it did when it was registered."""
         if hasattr(self, "_process"):
             self.close()
+        self._open()
+        try:
+            self._is_ready = False
+            self._check_ready()
+            self._is_ready = True
+            if self._self_test:
+                self._check_answers()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Open the process and two pipes of its own: libraries print to standard output, and ffmpeg reads its input."""
         theirs_in, self._requests = os.pipe()
         self._answers, theirs_out = os.pipe()
         self._buffer = b""
@@ -146,15 +159,6 @@ class VersionProcess:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        try:
-            self._is_ready = False
-            self._check_ready()
-            self._is_ready = True
-            if self._self_test:
-                self._check_answers()
-        except BaseException:
-            self.close()
-            raise
 
     def _check_ready(self) -> None:
         ready = self._read_answer(self._ready_s)
@@ -193,8 +197,8 @@ class VersionProcess:
         python = ".".join(map(str, sys.version_info[:3]))
         if python != self._description.get("python"):
             others.append(f"Python {python} is not {self._description.get('python')}")
-        told = "; ".join(others[:5]) or "its libraries are the same"
-        return f"{told}: install {self._folder / 'requirements.txt'} in an environment of its own, or train again"
+        listed = "; ".join(others[:5]) or "its libraries are the same"
+        return f"{listed}: install {self._folder / 'requirements.txt'} in an environment of its own, or train again"
 
     def _ask_song(self, audio: Path) -> dict[str, float]:
         answer = self._ask({"audio": str(audio)}, self._answer_s)

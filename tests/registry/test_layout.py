@@ -1,0 +1,90 @@
+"""A version's files are those that the documentation lists, and its self-test's sounds are always the same."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from mer_tasks.audio.cut import load_clip
+from mer_tasks.evaluation.comparison import compare_models
+from mer_tasks.evaluation.training import train_model
+from mer_tasks.registry.lookup import fetch_version, find_version
+from mer_tasks.registry.packaging import COMMAND
+from mer_tasks.registry.prediction import RegisteredModel
+from mer_tasks.registry.process import PROTOCOL
+from mer_tasks.registry.sounds import write_sounds
+from mer_tasks.settings import ClipSettings
+from tests.registry.conftest import Project
+from tests.small_project import shrunk_params
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "registry.md"
+CLIPS = ClipSettings(start_fraction=0.25, duration_s=30.0, min_duration_s=20.0, bitrate_kbps=192)
+
+
+def test_the_files_of_a_version_are_documented(served: Project) -> None:
+    folder = fetch_version(served.machine, find_version(served.machine, "models:/mood@challenger"))
+    found = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    outside_code = {path.as_posix() for path in found if path.parts[0] != "code"}
+    text = DOCUMENT.read_text()
+    for path in outside_code:
+        assert re.search(rf"\b{re.escape(Path(path).name)}\b|{Path(path).parent.name}/\*", text), (
+            f"{path} is not in {DOCUMENT}"
+        )
+    assert Path("code/mer_tasks/registry/answering.py") in found
+
+
+def test_the_protocol_is_documented() -> None:
+    text = DOCUMENT.read_text()
+    assert f'"protocol": {PROTOCOL}' in text and " ".join(COMMAND) in text
+    for key in ("audio", "probabilities", "error", "code", "libraries"):
+        assert f'"{key}"' in text
+
+
+def test_sounds_are_the_same_every_time_and_long_enough(tmp_path: Path) -> None:
+    names = write_sounds(tmp_path / "one", CLIPS)
+    assert names == write_sounds(tmp_path / "two", CLIPS) and len(set(names)) == 3
+    hashes = set()
+    for name in names:
+        one, two = ((tmp_path / folder / name).read_bytes() for folder in ("one", "two"))
+        assert one == two
+        hashes.add(hashlib.sha256(one).hexdigest())
+        y, sr = soundfile.read(tmp_path / "one" / name)
+        assert 20 < len(y) / sr < 21 and 0.1 < np.abs(y).max() < 1
+        assert len(load_clip(tmp_path / "one" / name, CLIPS, 22050)) > 20 * 22050
+    assert len(hashes) == 3
+    assert sum(path.stat().st_size for path in (tmp_path / "one").iterdir()) < 2_000_000
+
+
+@pytest.mark.slow
+def test_a_version_carries_the_network_that_it_reads(project: Project) -> None:
+    values = shrunk_params()
+    project.values["representations"] = {
+        name: values["representations"][name] for name in ("image", "resnet18")
+    }
+    project.values["models"] = {"resnet18": values["models"]["resnet18"]}
+    project.values["models"]["resnet18"]["epochs"] = 1
+    project.workspace.params_file.write_text(yaml.safe_dump(project.values))
+    project.train()
+    assert project.register() == "1"  # compares with the training's own answers
+    weights = next(project.workspace.representation("resnet18").glob("*.pt"))
+    weights.unlink()
+    with RegisteredModel(project.machine, "models:/mood@challenger") as model:
+        assert (model.folder / "artifacts" / "version" / "network" / weights.name).is_file()
+        assert sum(model.predict(project.song).probabilities.values()) == pytest.approx(1)
+        assert "torch" in model.description["libraries"]
+
+
+def test_a_network_of_a_table_is_carried_as_well(project: Project) -> None:
+    values = shrunk_params()["models"]["neural_network"] | {"system": "neural_network", "epochs": 2}
+    project.values["models"] = {"small": values}
+    train_model(project.workspace, project.params, project.machine, "small")
+    compare_models(project.workspace, project.params)
+    assert project.register("small") == "1"
+    with RegisteredModel(project.machine, "models:/mood/1") as model:
+        files = {path.suffix for path in (model.folder / "artifacts" / "version" / "model").iterdir()}
+        assert files == {".json", ".npz", ".pt"}
+        assert "torch" in model.description["libraries"]
