@@ -65,7 +65,7 @@ FORM = {
         type="boolean",
         title="Promote automatically",
         description="Put the new version in service when it passes the gate. Otherwise it stays registered, "
-        "and a person runs mer promote.",
+        "and a person runs mer promote in the run's folder.",
     ),
 }
 
@@ -191,7 +191,7 @@ def weekly_retrain() -> None:
     def promote() -> dict[str, Any]:
         """Put the new version in service if it beats the one there; skipped when the form leaves it to a person."""
         if not get_current_context()["params"]["promote"]:
-            raise AirflowSkipException("Left to a person by the form: run `mer promote`")
+            raise AirflowSkipException(f"Left to a person by the form: cd {_workspace().root} && mer promote")
         return mer_json(_workspace().root, "promote")
 
     opened, gpu_models = open_workspace(), list_gpu_models()

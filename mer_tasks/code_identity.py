@@ -20,12 +20,13 @@ BY_VALUE = frozenset({f"{PACKAGE}.settings"})
 """Modules that only read settings: their values are looked at wherever they matter, not the code that reads them."""
 
 
-def code_identity(*modules: str) -> str:
+def code_identity(*modules: str, without: frozenset[str] = frozenset()) -> str:
     """A short hash of the code that these modules of ours run, comments, docstrings and layout apart.
 
-    Imports inside functions count, imports for type checkers only do not.
+    Imports inside functions count, imports for type checkers only do not; nor do the modules `without`, whose
+    results are depended on in another way.
     """
-    ours, libraries = _imported(frozenset(modules))
+    ours, libraries = _imported(frozenset(modules), without)
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for module in sorted(ours):
         digest.update(f"{module}\n{_code_of(module)}\n".encode())
@@ -35,14 +36,14 @@ def code_identity(*modules: str) -> str:
 
 
 @lru_cache
-def _imported(modules: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+def _imported(modules: frozenset[str], without: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
     """Our modules that these need, themselves included, and the distributions that any of them imports."""
     ours: set[str] = set()
     libraries: set[str] = set()
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in ours or module in BY_VALUE:
+        if module in ours or module in BY_VALUE or module in without:
             continue
         if not module.startswith(f"{PACKAGE}.") and module != PACKAGE:
             libraries.update(_distributions().get(module, ()))

@@ -113,10 +113,23 @@ def write_catalog_state(workspace: Workspace, machine: Machine) -> None:
 def write_code_state(workspace: Workspace, params: Params, machine: Machine) -> None:
     """Write the identity of the code that each stage runs, so that a mended fault is computed anew."""
     for stage, modules in _stage_modules(params).items():
-        text = code_identity(*modules)
-        if stage == "features" and machine.resnet18_weights:  # the variable changes what the stage computes
-            text += f" with weights {machine.resnet18_weights}"
+        text = code_identity(*modules, without=COMPUTED_BEFORE if stage.startswith("train-") else frozenset())
+        if stage == "features":
+            text = "\n".join([text, *_weights(params, machine)])
         write_text(workspace.code_revision(stage), f"{text}\n")
+
+
+COMPUTED_BEFORE = frozenset({f"{PACKAGE}.features.parts"})
+"""What computes features: `data/features`, which a training depends on, has the identity of its code."""
+
+
+def _weights(params: Params, machine: Machine) -> list[str]:
+    """What of the features' settings is outside `params.yaml`: the machine's choice of weights, and files' bytes."""
+    values = [machine.resnet18_weights or ""]
+    for representation in params.representations.values():
+        values += [value for value in representation.model_dump().values() if isinstance(value, str)]
+    files = [Path(value) for value in values if value and Path(value).is_file()]
+    return [values[0], *(sha256_of(file) for file in files)]
 
 
 def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
@@ -124,7 +137,7 @@ def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
     representations = [f"{PACKAGE}.features.representations.{name}" for name in params.representations]
     training = f"{PACKAGE}.evaluation.training"
     return {
-        "snapshot": (f"{PACKAGE}.catalog.snapshot",),
+        "snapshot": (f"{PACKAGE}.catalog.snapshot", f"{PACKAGE}.catalog.clips"),
         "validate": (f"{PACKAGE}.quality.gate", f"{PACKAGE}.quality.report"),
         "features": (f"{PACKAGE}.features.build", *representations),
         **{

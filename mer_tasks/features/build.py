@@ -185,7 +185,7 @@ def _meta(
 ) -> dict[str, Any]:
     """What a representation's values are and depend on."""
     module = computed(name)
-    code = {*module.CODE, *(one for part in reader.parts for one in part.modules)}
+    code = {*module.CODE, *(one for part in reader.parts for one in part.code)}
     settings = {key: value for part in reader.parts for key, value in part.depends_on.items()}
     frames = n_frames(round(IMAGE_S * params.features.sr), params.features.hop_length)
     return {

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import librosa
 import numpy as np
 
-from mer_tasks.features.frames import Frames
+from mer_tasks.features.frames import Frames, block_of
 
 if TYPE_CHECKING:
-    from mer_tasks.settings import FeatureSettings
+    from mer_tasks.features.parts import ClipParts
+    from mer_tasks.settings import Block, FeatureSettings
 
 IMAGE_S = 30.0
 """How much time an image shows; a shorter clip is padded with silence, a longer one cut."""
@@ -27,6 +28,11 @@ class ClipFrames:
     def unpadded(self) -> Frames:
         """The frames of the clip's own samples, those of the padding left out."""
         return self.padded.first(self._n_samples)
+
+
+def clip_block(name: "Block", clip: "ClipParts") -> np.ndarray:
+    """A frame feature of the time that an image shows, float32 of shape (rows, frames)."""
+    return block_of(clip.frames.padded, name)
 
 
 def fix_length(y: np.ndarray, settings: "FeatureSettings") -> np.ndarray:

@@ -22,11 +22,7 @@ if TYPE_CHECKING:
     from mer_tasks.features.store import FeatureStore
     from mer_tasks.settings import Block, FeatureSettings
 
-DECODING, FRAMES, STATISTICS = (
-    "mer_tasks.audio.decode",
-    "mer_tasks.features.clip",
-    "mer_tasks.features.summary",
-)
+DECODING = "mer_tasks.audio.decode"
 
 TRANSFORM = ("sr", "n_fft", "hop_length")
 
@@ -55,23 +51,34 @@ class Part:
     modules: tuple[str, ...]
     compute: Callable[["ClipParts"], np.ndarray] = field(repr=False)
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The modules whose code counts: those of `modules`, and the one of the function that computes."""
+        function = self.compute.func if isinstance(self.compute, partial) else self.compute
+        return tuple(sorted({*self.modules, function.__module__}))
+
     @cached_property
     def id(self) -> str:
         """The name, and a short hash of all that the numbers depend on."""
-        key = [dict(self.depends_on), code_identity(*self.modules)]
+        key = [dict(self.depends_on), code_identity(*self.code)]
         return f"{self.name}-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]}"
 
 
-def block_parts(stack: Sequence["Block"], settings: "FeatureSettings") -> tuple[Part, ...]:
+def block_parts(stack: Sequence["Block"], settings: "FeatureSettings", device: str) -> tuple[Part, ...]:
     """A part for each frame feature of a stack: float32 of shape (rows, frames), of the time that an image shows."""
+    from mer_tasks.features.clip import clip_block
+
     return tuple(
-        Part(name, _depends_on(name, settings), (DECODING, FRAMES), partial(_block, name)) for name in stack
+        Part(name, _depends_on(name, settings, device), (DECODING,), partial(clip_block, name))
+        for name in stack
     )
 
 
-def summary_part(settings: "FeatureSettings") -> Part:
+def summary_part(settings: "FeatureSettings", device: str) -> Part:
     """The statistics of the clip without padding: float32 of shape (n,)."""
-    return Part("summary", _depends_on("summary", settings), (DECODING, FRAMES, STATISTICS), _statistics)
+    from mer_tasks.features.summary import clip_statistics
+
+    return Part("summary", _depends_on("summary", settings, device), (DECODING,), clip_statistics)
 
 
 class ClipParts:
@@ -137,17 +144,7 @@ def _threads() -> "ThreadpoolController":
     return ThreadpoolController()
 
 
-def _depends_on(name: str, settings: "FeatureSettings") -> dict[str, Any]:
-    return {key: getattr(settings, key) for key in DEPENDS_ON.get(name, TRANSFORM)}
-
-
-def _block(name: "Block", clip: ClipParts) -> np.ndarray:
-    from mer_tasks.features.frames import block_of
-
-    return block_of(clip.frames.padded, name)
-
-
-def _statistics(clip: ClipParts) -> np.ndarray:
-    from mer_tasks.features.summary import song_summary
-
-    return np.array(list(song_summary(clip.frames.unpadded).values()), np.float32)
+def _depends_on(name: str, settings: "FeatureSettings", device: str) -> dict[str, Any]:
+    """The settings that matter, and the kind of device, on which the last digits depend."""
+    values = {key: getattr(settings, key) for key in DEPENDS_ON.get(name, TRANSFORM)}
+    return values | {"device": device.partition(":")[0]}

@@ -15,6 +15,7 @@ from mer_tasks.features.roughness import roughness_of
 from mer_tasks.features.texture import flux_and_level, texture
 
 if TYPE_CHECKING:
+    from mer_tasks.features.parts import ClipParts
     from mer_tasks.settings import FeatureSettings
 
 N_BANDS = 16
@@ -70,6 +71,11 @@ def song_summary(frames: Frames) -> Row:
     }
     row |= proxy_features(row)
     return {name: float(value) for name, value in row.items()}
+
+
+def clip_statistics(clip: "ClipParts") -> np.ndarray:
+    """The statistics of a clip without its padding, float32 of shape (n,)."""
+    return np.array(list(song_summary(clip.frames.unpadded).values()), np.float32)
 
 
 def summary_names(settings: "FeatureSettings") -> tuple[str, ...]:

@@ -1,10 +1,8 @@
 """The weekly retraining as Airflow sees it."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 import pytest
@@ -19,12 +17,6 @@ from mer_tasks.settings import EvaluationSettings, Params, load_params
 @pytest.fixture(scope="module")
 def dag(bag: DagBag) -> DAG:
     return bag.dags["weekly_retrain"]
-
-
-@pytest.fixture(scope="module")
-def module(dag: DAG) -> ModuleType:
-    """The DAG's file as Airflow imported it."""
-    return sys.modules[dag.task_dict["promote"].python_callable.__module__]
 
 
 def test_what_airflow_will_run(dag: DAG) -> None:
@@ -65,13 +57,14 @@ def test_it_runs_on_mondays_and_not_by_being_unpaused(dag: DAG) -> None:
     assert f"{first.run_after:%A %H:%M %Z}" == "Monday 04:00 UTC"
 
 
-def test_the_form_offers_what_the_settings_know(dag: DAG, module: ModuleType) -> None:
+def test_the_form_offers_what_the_settings_know(dag: DAG) -> None:
+    overrides = dag.task_dict["promote"].python_callable.__globals__["OVERRIDES"]
     models = dag.params.get_param("models").schema
     assert models["items"]["enum"] == models["examples"] == list(load_params().models)
     protocols = dag.params.get_param("protocol").schema["enum"]
     assert tuple(protocols[1:]) == get_args(EvaluationSettings.model_fields["protocol"].annotation)
-    assert set(module.OVERRIDES) | {"as_of", "models", "promote"} == set(dag.params)
-    for key in module.OVERRIDES.values():
+    assert set(overrides) | {"as_of", "models", "promote"} == set(dag.params)
+    for key in overrides.values():
         section, name = key.split(".")
         fields: Any = Params.model_fields[section].annotation
         assert name in fields.model_fields

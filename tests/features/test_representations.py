@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from mer_tasks.errors import InputError
-from mer_tasks.features import representations
 from mer_tasks.features.representations import ClipReader, computed, module_of, network_files, takes_audio
 from mer_tasks.settings import Params, RepresentationSettings, plugin_names
 
-NAMES = plugin_names(representations.__name__)
+NAMES = plugin_names("representations")
 COMPUTED = [name for name in NAMES if takes_audio(name)]
 HEAVY = ("librosa", "matplotlib", "numba", "pandas", "scipy", "sklearn", "torch", "torchvision")
 

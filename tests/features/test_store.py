@@ -10,7 +10,7 @@ import pytest
 
 from mer_tasks import code_identity
 from mer_tasks.features.parts import DEPENDS_ON, ClipParts, block_parts, summary_part
-from mer_tasks.features.representations import ClipReader, image, settings_of
+from mer_tasks.features.representations import ClipReader, image, settings_of, takes_audio
 from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.settings import Block, FeatureSettings, Params
@@ -36,7 +36,7 @@ def _ask(
     folder: Path, y: np.ndarray, settings: FeatureSettings, stack: tuple[Block, ...] = STACK
 ) -> set[str]:
     clip = ClipParts(lambda: y, settings, stored=(FeatureStore(folder), SHA256))
-    for part in (*block_parts(stack, settings), summary_part(settings)):
+    for part in (*block_parts(stack, settings, "cpu"), summary_part(settings, "cpu")):
         assert clip[part].dtype == np.float32
     return clip.computed
 
@@ -47,7 +47,7 @@ def path_of(name: str, folder: Path) -> Path:
 
 
 def test_what_is_kept_is_what_was_computed(tmp_path: Path, quick: Params, y: np.ndarray) -> None:
-    parts = (*block_parts(STACK, quick.features), summary_part(quick.features))
+    parts = (*block_parts(STACK, quick.features, "cpu"), summary_part(quick.features, "cpu"))
     store = FeatureStore(tmp_path)
     fresh, kept = (ClipParts(lambda: y, quick.features, stored=(store, SHA256)) for _ in range(2))
     assert not any(store.holds(SHA256, part.id) for part in parts)
@@ -63,9 +63,9 @@ def test_what_is_kept_is_what_was_computed(tmp_path: Path, quick: Params, y: np.
 def test_a_part_is_computed_once_however_often_it_is_asked_for(quick: Params, y: np.ndarray) -> None:
     calls = []
     clip = ClipParts(lambda: (calls.append(1), y)[1], quick.features)
-    (mel,) = block_parts(("mel",), quick.features)
+    (mel,) = block_parts(("mel",), quick.features, "cpu")
     assert clip[mel] is clip[mel]
-    _ = clip[summary_part(quick.features)]
+    _ = clip[summary_part(quick.features, "cpu")]
     assert calls == [1]
 
 
@@ -252,7 +252,7 @@ def test_other_weights_and_strides_are_another_output(quick: Params, weights: Pa
 def test_an_output_of_a_gpu_is_another_one(
     quick: Params, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_network", lambda *_: None)
+    monkeypatch.setattr("mer_tasks.features.resnet18_output.network", lambda *_: None)
     here, there, beside = (output_id(quick, weights, device) for device in ("cpu", "cuda", "cuda:1"))
     assert here != there == beside
 
@@ -262,7 +262,7 @@ def test_the_image_that_was_kept_is_enough_for_the_network(
 ) -> None:
     stored = (FeatureStore(tmp_path / "store"), SHA256)
     first = ClipParts(lambda: y, quick.features, stored=stored)
-    for part in block_parts(settings_of(quick, "image", image.Settings).stack, quick.features):
+    for part in block_parts(settings_of(quick, "image", image.Settings).stack, quick.features, "cpu"):
         _ = first[part]
     later = ClipParts(lambda: pytest.fail("decoded for nothing"), quick.features, stored=stored)
     assert ClipReader(quick, "resnet18", weights).read(later).shape == (512,)
@@ -272,3 +272,19 @@ def test_the_image_that_was_kept_is_enough_for_the_network(
 def test_every_setting_of_a_part_is_one() -> None:
     assert {name for names in DEPENDS_ON.values() for name in names} <= set(FeatureSettings.model_fields)
     assert set(DEPENDS_ON) <= {*get_args(Block), "summary"}
+
+
+def test_the_code_of_the_function_that_computes_a_part_counts(quick: Params, weights: Path) -> None:
+    """A change in it must not give the numbers that the store holds of before."""
+    for name in quick.representations:
+        if takes_audio(name):
+            for part in ClipReader(quick, name, weights if name == "resnet18" else None).parts:
+                function = part.compute.func if isinstance(part.compute, partial) else part.compute
+                assert function.__module__ in part.code
+                assert "mer_tasks.features.parts" not in part.code  # which imports what all parts need
+
+
+def test_numbers_of_a_gpu_are_kept_apart(quick: Params) -> None:
+    on_cpu, on_gpu = (summary_part(quick.features, device).id for device in ("cpu", "cuda:1"))
+    assert on_cpu != on_gpu
+    assert on_gpu == summary_part(quick.features, "cuda:0").id

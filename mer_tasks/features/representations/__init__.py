@@ -20,19 +20,17 @@ docs/features.md shows how to add one.
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 
 from mer_tasks.errors import InputError
-from mer_tasks.settings import Params, RepresentationSettings
+from mer_tasks.settings import Kept, Params, RepresentationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mer_tasks.features.parts import ClipParts, Part
-
-Kept = Literal["given", "table", "array"]
 
 Own = TypeVar("Own", bound=RepresentationSettings)
 

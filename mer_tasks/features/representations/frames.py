@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mer_tasks.settings import Params, RepresentationSettings, StackSettings
+from mer_tasks.settings import Kept, Params, RepresentationSettings, StackSettings
 
 if TYPE_CHECKING:
     from mer_tasks.features.parts import Part
-    from mer_tasks.features.representations import Kept
 
-KEPT: "Kept" = "array"
+KEPT: Kept = "array"
 CODE: tuple[str, ...] = ()
 NETWORK_FILES: tuple[str, ...] = ()
 
@@ -34,7 +33,7 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     from mer_tasks.features.parts import block_parts
     from mer_tasks.features.representations import settings_of
 
-    return block_parts(settings_of(params, "frames", Settings).stack, params.features)
+    return block_parts(settings_of(params, "frames", Settings).stack, params.features, device)
 
 
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mer_tasks.settings import Params, RepresentationSettings, StackSettings
+from mer_tasks.settings import Kept, Params, RepresentationSettings, StackSettings
 
 if TYPE_CHECKING:
     from mer_tasks.features.parts import Part
-    from mer_tasks.features.representations import Kept
 
-KEPT: "Kept" = "array"
+KEPT: Kept = "array"
 CODE: tuple[str, ...] = ("mer_tasks.features.image",)
 NETWORK_FILES: tuple[str, ...] = ()
 
@@ -41,7 +40,7 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     from mer_tasks.features.parts import block_parts
     from mer_tasks.features.representations import settings_of
 
-    return block_parts(settings_of(params, "image", Settings).stack, params.features)
+    return block_parts(settings_of(params, "image", Settings).stack, params.features, device)
 
 
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:

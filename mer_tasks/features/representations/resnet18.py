@@ -1,36 +1,25 @@
 """The output of a frozen ResNet-18 for a clip's image: 512 numbers, of which a classifier trains in seconds."""
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mer_tasks.errors import InputError
-from mer_tasks.settings import Params, Positive, RepresentationSettings, load_machine
+from mer_tasks.settings import Kept, Params, Positive, RepresentationSettings, load_machine
 
 if TYPE_CHECKING:
-    import torch
-
-    from mer_tasks.features.parts import ClipParts, Part
-    from mer_tasks.features.representations import Kept, image
+    from mer_tasks.features.parts import Part
     from mer_tasks.networks.resnet18_backbone import FirstConvolution
 
-KEPT: "Kept" = "table"
+KEPT: Kept = "table"
 CODE: tuple[str, ...] = ()
 WEIGHTS = "weights.pt"
 NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
 N_OUTPUTS = 512
-NETWORK = "mer_tasks.networks.resnet18_backbone"
-
-
-class Weights(NamedTuple):
-    """A file with weights, and the SHA-256 of its bytes."""
-
-    path: Path
-    sha256: str
 
 
 class Settings(RepresentationSettings):
@@ -89,6 +78,8 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     """
     from mer_tasks.features.parts import Part
     from mer_tasks.features.representations import image, settings_of
+    from mer_tasks.features.resnet18_output import Weights, clip_output
+    from mer_tasks.features.resnet18_output import network as load_network
     from mer_tasks.files import sha256_of
 
     settings, shown = settings_of(params, "resnet18", Settings), settings_of(params, "image", image.Settings)
@@ -96,15 +87,15 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
         raise InputError(f"{network or 'resnet18'}: holds no {WEIGHTS}; run mer features")
     weights = Weights(network / WEIGHTS, sha256_of(network / WEIGHTS))
     blocks, first = image.parts(params, None, device), _first(settings)
-    _network(weights, first, device)  # damaged weights are an error now, not at the first clip
+    load_network(weights, first, device)  # damaged weights are an error now, not at the first clip
     depends_on = {key: value for part in blocks for key, value in part.depends_on.items()} | {
         "image": shown.model_dump(mode="json"),
         "first_convolution": first,
         "network": weights.sha256,
         "device": device.partition(":")[0],
     }
-    modules = {module for part in blocks for module in part.modules} | {*image.CODE, NETWORK}
-    compute = partial(_output, blocks, shown, weights, first, device)
+    modules = {module for part in blocks for module in part.code}
+    compute = partial(clip_output, blocks, shown, weights, first, device)
     return (Part("resnet18", depends_on, tuple(sorted(modules)), compute),)
 
 
@@ -124,37 +115,3 @@ def _first(settings: Settings) -> "FirstConvolution":
     from mer_tasks.networks.resnet18_backbone import FirstConvolution
 
     return FirstConvolution(settings.kernel_size, settings.stride, settings.padding)
-
-
-def _output(
-    blocks: "tuple[Part, ...]",
-    shown: "image.Settings",
-    weights: Weights,
-    first: "FirstConvolution",
-    device: str,
-    clip: "ClipParts",
-) -> np.ndarray:
-    from mer_tasks.features.representations import image
-    from mer_tasks.networks.resnet18_backbone import output_of
-
-    picture = image.assemble([clip[part] for part in blocks], shown)
-    return output_of(_network(weights, first, device), picture)
-
-
-@lru_cache(maxsize=2)  # a challenger and a champion
-def _network(weights: Weights, first: "FirstConvolution", device: str) -> "torch.nn.Module":
-    """The network, loaded once a process.
-
-    Raises:
-        InputError: the weights cannot be read, or are another network's.
-    """
-    from mer_tasks.networks.resnet18_backbone import backbone
-    from mer_tasks.networks.resnet18_weights import read_weights
-
-    try:
-        return backbone(read_weights(weights.path), first, device)
-    except RuntimeError as error:
-        raise InputError(
-            f"{weights.path}: not the weights of this network ({' '.join(str(error).split())[:120]});"
-            " run mer features again"
-        ) from error

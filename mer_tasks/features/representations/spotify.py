@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING
 
 from mer_tasks.domain import SPOTIFY_FEATURES
-from mer_tasks.settings import Params, RepresentationSettings
+from mer_tasks.settings import Kept, Params, RepresentationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mer_tasks.features.representations import Kept
 
-KEPT: "Kept" = "given"
+KEPT: Kept = "given"
 
 
 class Settings(RepresentationSettings):

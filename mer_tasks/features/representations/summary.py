@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mer_tasks.settings import Params, RepresentationSettings
+from mer_tasks.settings import Kept, Params, RepresentationSettings
 
 if TYPE_CHECKING:
     from mer_tasks.features.parts import Part
-    from mer_tasks.features.representations import Kept
 
-KEPT: "Kept" = "table"
+KEPT: Kept = "table"
 CODE: tuple[str, ...] = ()
 NETWORK_FILES: tuple[str, ...] = ()
 
@@ -32,7 +31,7 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     """The statistics."""
     from mer_tasks.features.parts import summary_part
 
-    return (summary_part(params.features),)
+    return (summary_part(params.features, device),)
 
 
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
