@@ -167,8 +167,8 @@ def _result(
 
 
 def _trained_by(params: Params, model: str) -> dict[str, Any]:
-    """The settings that a training depends on; other models and other stages are left out."""
-    sections = {"clips", "evaluation", "features", "models", "representations", "snapshot"}
+    """The settings that a training depends on; of which day its songs are is no such one."""
+    sections = {"clips", "evaluation", "features", "models", "representations"}
     values = params.model_dump(mode="json", include=sections)
     return values | {"models": {model: values["models"][model]}}
 

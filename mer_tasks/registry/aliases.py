@@ -54,6 +54,8 @@ class Aliases:
         if ours and champion not in ours:
             self._mark_taken_out(ours[0], f"by hand, for version {champion}" if champion else "by hand")
             self._remember(champion)
+        elif len(ours) > 1:  # a process was killed half-way; what it came to is what holds
+            self._remember(champion)
         return champion
 
     def put_in_service(self, number: str, champion: str | None, by_person: bool) -> None:

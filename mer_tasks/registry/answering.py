@@ -88,8 +88,10 @@ def _answer(model: MoodModel, request: dict[str, Any]) -> dict[str, Any]:
         return {"libraries": _imported_libraries()}
     try:
         return {"probabilities": model.probabilities(Path(request["audio"]))}
-    except Exception as error:  # noqa: BLE001 - one song's fault must not take the others' answers
-        return {"error": _in_one_line(error)}
+    except Exception as error:
+        if isinstance(error, MemoryError) or "out of memory" in str(error):
+            raise  # no fault of the song's: the process ends, and the caller may ask a new one
+        return {"error": _in_one_line(error)}  # one song's fault must not take the others' answers
 
 
 def _send(out: IO[str], answer: dict[str, Any]) -> None:

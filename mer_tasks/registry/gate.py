@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +107,11 @@ def _refused_by_settings(trained_by: dict[str, Any], params: Params) -> str | No
     """Why a person must decide whatever the scores are: data of the past, or scores that flatter."""
     if "paper" in (trained_by["evaluation"]["protocol"], params.evaluation.protocol):
         return f"protocol paper is for comparison with the paper only; {BY_FORCE}"
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    days = [date.fromisoformat(day) for day in _days(trained_by["snapshot"]["as_of"], params.snapshot.as_of)]
-    if days and min(days) < yesterday:
-        return f"the data set is as of {min(days)}, not of today; {BY_FORCE}"
+    # of the workspace, not of the training: a quiet week's training may be DVC's, of the week before
+    as_of, yesterday = params.snapshot.as_of, datetime.now(UTC).date() - timedelta(days=1)
+    if as_of != "latest" and as_of < yesterday:
+        return f"the data set is as of {as_of}, not of today; {BY_FORCE}"
     return None
-
-
-def _days(*days: object) -> list[str]:
-    return [str(day) for day in days if day != "latest"]
 
 
 def _judge_first(workspace: Workspace, params: Params, machine: Machine, new: RegisteredModel) -> Verdict:

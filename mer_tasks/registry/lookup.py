@@ -5,6 +5,7 @@ MLflow's documented REST API answers for servers, its tables for SQLite; MLflow 
 
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Mapping
@@ -106,10 +107,20 @@ def fetch_version(machine: Machine, found: FoundVersion) -> Path:
     folder = _local_folder(found.location)
     if folder is None or not folder.is_dir():
         folder = machine.home / "mlflow" / "versions" / found.model_id
-        if not folder.is_dir():
-            _download(machine, found, folder)
+        _fetch_copy(machine, found, folder)
     check_seal(found, folder)
     return folder
+
+
+def _fetch_copy(machine: Machine, found: FoundVersion, folder: Path) -> None:
+    """Fetch a version's files where they are not yet, or no longer whole."""
+    if folder.is_dir():
+        try:
+            check_seal(found, folder)
+        except InputError:
+            shutil.rmtree(folder)
+    if not folder.is_dir():
+        _download(machine, found, folder)
 
 
 def check_seal(found: FoundVersion, folder: Path) -> None:
@@ -124,7 +135,9 @@ def check_seal(found: FoundVersion, folder: Path) -> None:
             f"{found}: was not registered by this mer, {folder} has no {DESCRIPTION}; name another one"
         )
     if found.seal is not None and sha256(description.read_bytes()).hexdigest() != found.seal:
-        raise InputError(f"{found}: {description} was altered after it was registered; register it again")
+        raise InputError(
+            f"{found}: {description} was altered after it was registered; delete the version in MLflow, then run mer register"
+        )
     try:
         check_files(folder)
     except VersionError as error:

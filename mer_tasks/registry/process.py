@@ -7,6 +7,7 @@ The version's own code runs in the process, this module in the caller's: whichev
 import hashlib
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -34,6 +35,9 @@ TOLERANCE = 1e-3
 
 READY_S, ANSWER_S = 600.0, 300.0
 """How long a process may take until it is ready (the first use of librosa compiles it), and for a song."""
+
+NOT_PASSED_ON = re.compile("^(MER_|MLFLOW_|AIRFLOW)|SECRET|PASSWORD|TOKEN|_KEY")
+"""Variables that a version's process is not given."""
 
 LONGEST_ANSWER = 1_000_000
 
@@ -233,7 +237,7 @@ class VersionProcess:
         poll.register(self._answers, select.POLLIN)
         while b"\n" not in self._buffer:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                self._process.kill()
+                self._kill()
                 raise LostError(f"gave no answer in {seconds:g} s and was ended; try again")
             part = os.read(self._answers, 65536)
             self._buffer += part
@@ -249,7 +253,7 @@ class VersionProcess:
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._kill()
             return LostError("closed the way to it; try again")
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").split("\n")
@@ -258,9 +262,16 @@ class VersionProcess:
         kind = LostError if self._is_ready or code < 0 else VersionError
         return kind(f"its process ended {how} ({last[:200]}); try again, or see whether memory suffices")
 
-    def _garbage(self, answer: object) -> VersionError:
+    def _kill(self) -> None:
+        """End the process for certain, so that the next song is asked of a new one."""
         self._process.kill()
-        return VersionError(f"gave {str(answer)[:100]!r} instead of an answer; register it again")
+        self._process.wait()
+
+    def _garbage(self, answer: object) -> VersionError:
+        self._kill()
+        return VersionError(
+            f"gave {str(answer)[:100]!r} instead of an answer; delete the version in MLflow, then run mer register"
+        )
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -288,13 +299,22 @@ def check_files(folder: Path) -> None:
     for name in sorted(expected.keys() | found.keys()):
         if found.get(name) != expected.get(name):
             what = "is missing" if name not in found else "was altered" if name in expected else "was added"
-            remedy = "delete it, or register it again" if what == "was added" else "register it again"
+            remedy = (
+                "delete it" if what == "was added" else "delete the version in MLflow, then run mer register"
+            )
             raise VersionError(f"{name} {what} after it was registered; {remedy}")
 
 
 def hashes_of(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file that the process may read, but not of `version.json`, which holds them."""
-    paths = [path for part in (CODE, FILES) for path in (folder / part).rglob("*") if not path.is_dir()]
+    """The SHA-256 of every file that the process may read, but not of `version.json`, which holds them.
+
+    Raises:
+        VersionError: there is a link, behind which anything may lie.
+    """
+    paths = [path for part in (CODE, FILES) for path in (folder / part).rglob("*")]
+    if links := [path for path in paths if path.is_symlink()]:
+        raise VersionError(f"{links[0].relative_to(folder)} is a link, which a version has none of")
+    paths = [path for path in paths if not path.is_dir()]
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -307,18 +327,22 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise VersionError(f"{path.name} cannot be read ({error}); register it again") from error
+        raise VersionError(
+            f"{path.name} cannot be read ({error}); delete the version in MLflow, then run mer register"
+        ) from error
     if not isinstance(content, dict):
-        raise VersionError(f"{path.name} holds no object; register it again")
+        raise VersionError(
+            f"{path.name} holds no object; delete the version in MLflow, then run mer register"
+        )
     return content
 
 
 def _environment(code: Path) -> dict[str, str]:
-    """This process's variables, without those that mean something to a `mer` of another age.
+    """This process's variables, without other programs' secrets and what means something to a `mer` of another age.
 
     One thread computes, as in training, so that sums keep their order; and nothing is written beside the code.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MER_", "MLFLOW_"))}
+    kept = {name: value for name, value in os.environ.items() if not NOT_PASSED_ON.search(name)}
     paths = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
     kept |= dict.fromkeys(("MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return kept | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}

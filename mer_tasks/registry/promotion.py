@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mer_tasks.catalog.database import Catalog
 from mer_tasks.errors import InputError
 from mer_tasks.registry.aliases import CHALLENGER, TAKEN_OUT, Aliases
 from mer_tasks.registry.connection import connected
@@ -52,8 +53,12 @@ def promote(
         if not force:
             _check_exists(aliases, name, champion)
             verdict = judge(workspace, params, machine, number, champion)
-        if verdict.passed:
-            aliases.put_in_service(number, champion, by_person=force)
+        with Catalog.open(machine.catalog_url).exclusively("promote"):
+            if (now := aliases.champion()) != champion:  # a comparison takes minutes, a person's word counts
+                verdict = Verdict(False, f"version {now} was put in service meanwhile; run mer promote again")
+                champion = now
+            if verdict.passed:
+                aliases.put_in_service(number, champion, by_person=force)
         decided = "promoted" if verdict.passed else "kept out"
         client.set_model_version_tag(name, number, DECISION, f"{decided}: {verdict.reason}")
     return Decision(number, verdict.passed, number if verdict.passed else champion, verdict.reason)

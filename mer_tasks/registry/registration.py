@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import read_snapshot
+from mer_tasks.code_identity import PACKAGE, code_identity
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import ModelResult, read_result, result_identity
@@ -61,7 +62,7 @@ def register(
     with Catalog.open(machine.catalog_url).exclusively("register"), connected(machine) as client:
         experiment = experiment_id(client, params.registration.experiment, machine)
         runs = {one: log_training(client, experiment, workspace, results[one]) for one in trained}
-        identity = result_identity(workspace, chosen)
+        identity = _identity(workspace, results[chosen])
         number = _version_of(client, name, identity)
         if number is None:
             _add_version(client, experiment, runs[chosen], workspace, results[chosen], params, machine)
@@ -121,10 +122,20 @@ def _add_version(
         name,
         source=f"models:/{model.model_id}",
         run_id=run_id,
-        tags=_tags(result) | {SEAL: seal, TRAINING: result_identity(workspace, result.model)},
+        tags=_tags(result) | {SEAL: seal, TRAINING: _identity(workspace, result)},
         description=_text(result),
         model_id=model.model_id,
     )
+
+
+def _identity(workspace: Workspace, result: ModelResult) -> str:
+    """What makes a version another one: its training, or the code that answers."""
+    code = code_identity(
+        f"{PACKAGE}.registry.answering",
+        f"{PACKAGE}.models.{result.system}",
+        f"{PACKAGE}.features.representations.{result.reads}",
+    )
+    return sha256(f"{result_identity(workspace, result.model)} {code}".encode()).hexdigest()
 
 
 def _tags(result: ModelResult) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
     }
     if workspace.lock_file.is_file():
         tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
-    if commit := _git_commit(workspace.root):
+    if commit := _git_commit(Path(__file__).parent):
         tags["mer.commit"] = commit
     return tags
 

@@ -85,7 +85,7 @@ def read_training_data(version: Path) -> TrainingData:
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{version / FILE}: cannot be read, so nobody knows what the version was trained on; register it again"
+            f"{version / FILE}: cannot be read, so nobody knows what the version was trained on; delete the version in MLflow, then run mer register"
         ) from error
 
 

@@ -76,7 +76,6 @@ class Scene:
         wrong: Collection[str] = (),
         fails: Collection[str] = (),
         training: Mapping[str, Any] = {},
-        as_of: str = "latest",
         protocol: str = "grouped",
         accuracy_low: float = 0.6,
     ) -> str:
@@ -101,7 +100,7 @@ class Scene:
             "origin": "real",
         }
         write_training_data(TrainingData(**values | training), folder)
-        trained_by = {"evaluation": {"protocol": protocol}, "snapshot": {"as_of": as_of}}
+        trained_by = {"evaluation": {"protocol": protocol}}
         fake_version(folder, SCRIPT, params=trained_by, scores={"accuracy_low": accuracy_low})
         made = self.client.create_model_version("mood", folder.as_uri())
         self.client.set_registered_model_alias("mood", CHALLENGER, made.version)

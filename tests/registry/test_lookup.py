@@ -208,7 +208,7 @@ def test_altered_files_are_refused(served: Project, tmp_path: Path, file: str) -
     path.write_bytes(path.read_bytes().replace(b"a", b"b", 1) + b" ")
     with pytest.raises(
         InputError,
-        match=rf"^mood version 2: .*{file} was altered after it was registered; register it again$",
+        match=rf"^mood version 2: .*{file} was altered after it was registered; delete the version in MLflow, then run mer register$",
     ):
         fetch_version(served.machine, moved)
 

@@ -4,12 +4,15 @@ import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.errors import InputError
+from mer_tasks.registry import promotion
 from mer_tasks.registry.aliases import CHALLENGER, CHAMPION, IN_SERVICE, PREVIOUS, TAKEN_OUT
+from mer_tasks.registry.gate import Verdict, judge
 from mer_tasks.registry.promotion import DECISION
 from tests.registry.conftest import Project
 from tests.registry.scene import Scene
@@ -66,7 +69,8 @@ def test_without_holdout_songs_a_person_decides(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("days", "passes"), [(0, True), (1, True), (2, False), (400, False)])
 def test_only_today_s_data_promotes_by_itself(scene: Scene, days: int, passes: bool) -> None:
-    scene.add(as_of=days_ago(days))
+    scene.add()
+    scene.values["snapshot"]["as_of"] = days_ago(days)
     decision = scene.promote()
     assert decision.promoted == passes
     if not passes:
@@ -77,10 +81,35 @@ def test_only_today_s_data_promotes_by_itself(scene: Scene, days: int, passes: b
         assert scene.promote(force=True).promoted
 
 
-def test_a_workspace_of_the_past_promotes_nothing(scene: Scene) -> None:
-    scene.add()
-    scene.values["snapshot"]["as_of"] = days_ago(30)
-    assert "as of" in scene.promote().reason
+def test_what_a_person_decides_during_the_comparison_stays(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = scene.add(wrong=scene.ids(12))
+    scene.promote(force=True)
+    other = scene.add()
+    new = scene.add()
+
+    def judge_while_a_person_decides(*arguments: Any) -> Verdict:
+        verdict = judge(*arguments)
+        scene.promote(other, force=True)
+        return verdict
+
+    monkeypatch.setattr(promotion, "judge", judge_while_a_person_decides)
+    decision = scene.promote(new)
+    assert not decision.promoted
+    assert f"version {other} was put in service meanwhile" in decision.reason
+    assert scene.champion == other
+    assert TAKEN_OUT in scene.tags(old)
+
+
+def test_a_move_by_hand_after_a_crash_half_way_is_noticed(scene: Scene) -> None:
+    old, new = scene.add(), scene.add()
+    scene.client.set_registered_model_alias("mood", CHAMPION, new)
+    scene.client.set_registered_model_tag("mood", IN_SERVICE, f"{new} {old}")  # killed before the last step
+    scene.promote(new)
+    scene.client.set_registered_model_alias("mood", CHAMPION, old)  # by hand, in MLflow's page
+    scene.promote(old)
+    assert TAKEN_OUT in scene.tags(new)
 
 
 @pytest.mark.parametrize("where", ["version", "workspace"])
