@@ -129,7 +129,9 @@ def test_airflow_gets_nothing_of_another_one_and_keeps_its_secrets(
 
 
 def test_two_demos_do_not_share_a_home(tmp_path: Path, machine: Machine) -> None:
-    with demo._only_demo_in(machine.home), pytest.raises(InputError, match="a demo is running there"):
+    home = demo.demo_machine(machine).home
+    assert home.is_relative_to(machine.home) and home != machine.home  # nor does one share it with real songs
+    with demo._only_demo_in(home), pytest.raises(InputError, match="a demo is running there"):
         demo.run(tmp_path, machine)
 
 
