@@ -144,7 +144,7 @@ def test_changed_code_is_run_again_also_in_a_run_that_is_cleared(
     reproduce(workspace, "snapshot", machine)
     reproduce(workspace, "snapshot", machine)
     assert runs_of_snapshot(project) == 1
-    monkeypatch.setattr(pipeline, "code_identity", lambda *modules: "another")
+    monkeypatch.setattr(pipeline, "code_identity", lambda *modules, without: "another")
     reproduce(workspace, "snapshot", machine)
     assert runs_of_snapshot(project) == 2
 
