@@ -146,7 +146,7 @@ def test_sigterm_before_anything_is_up_leaves_nothing(tmp_path: Path, machine: M
         (tmp_path / name).symlink_to(root / name)
     command = [sys.executable, "-c", code, str(tmp_path), str(machine.home)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        record = machine.home / RECORD
+        record = demo.demo_machine(machine).home / RECORD
         while not record.is_file() or len(json.loads(record.read_text())) < 2:
             assert process.poll() is None
             time.sleep(0.1)
@@ -227,7 +227,7 @@ def test_in_a_terminal_the_tasks_are_a_table() -> None:
 
 
 def test_scores_say_on_what_songs_and_the_best_comes_first() -> None:
-    score = {"accuracy_low": 0.5, "accuracy_high": 0.7, "macro_f1": 0.6, "n": 96, "features": "summary"}
+    score = {"accuracy_low": 0.5, "accuracy_high": 0.7, "macro_f1": 0.6, "n": 96, "reads": "summary"}
     score |= {"songs": "synthetic songs", "protocol": "grouped"}
     scores = {"resnet18": {**score, "accuracy": 0.6}, "neural_network": {**score, "accuracy": 0.612}}
     out = io.StringIO()
