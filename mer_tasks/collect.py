@@ -186,6 +186,7 @@ def _claimed(
 
 
 def _make_clip(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+    tempfile.tempdir = str(downloads)  # what a killed worker leaves behind is removed with the folder
     _pause(track, params)
     start = time.monotonic()
     outcome = _attempt(track, store, params, downloads)

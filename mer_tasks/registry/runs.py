@@ -92,9 +92,9 @@ def _runs_of(client: MlflowClient, experiment: str, identity: str) -> Iterable[R
 
 
 def _finished(client: MlflowClient, experiment: str, identity: str) -> str | None:
-    """The run that counts: of several finished ones the earliest, in which all processes agree."""
+    """The run that counts: of several finished ones the first that was, which no later one can take over."""
     finished = [run for run in _runs_of(client, experiment, identity) if run.info.status == "FINISHED"]
-    first = min(finished, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+    first = min(finished, key=lambda run: (run.info.end_time, run.info.run_id), default=None)
     return str(first.info.run_id) if first else None
 
 

@@ -20,5 +20,5 @@ def test_reading_a_data_set_imports_no_database() -> None:
 def test_training_does_not_depend_on_the_database(package: str) -> None:
     graph = grimp.build_graph("mer_tasks")
     upstream = graph.find_upstream_modules(f"mer_tasks.{package}", as_package=True)
-    assert "mer_tasks.catalog.dataset" in upstream
+    assert ("mer_tasks.catalog.dataset" in upstream) == (package != "models")  # which know of no data set
     assert upstream.isdisjoint({"mer_tasks.catalog.database", "mer_tasks.catalog.schema"})

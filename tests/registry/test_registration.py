@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -278,6 +279,27 @@ def test_a_run_that_a_living_process_logs_is_left_alone(
     logged = runs.log_training(client, experiment, project.workspace, read_result(project.workspace, "good"))
     assert logged != run_id
     assert client.get_run(run_id).info.lifecycle_stage == "active"
+
+
+def test_a_process_that_began_first_and_ends_last_takes_the_run_of_the_other(
+    project: Project, half_logged: tuple[MlflowClient, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, experiment, _ = half_logged
+    result = read_result(project.workspace, "good")
+    others: list[str] = []
+    log_files = runs._log_files
+
+    def log_once_more_meanwhile(*arguments: Any) -> None:
+        if not others:
+            others.append("begun")
+            others.append(runs.log_training(client, experiment, project.workspace, result))
+        log_files(*arguments)
+
+    monkeypatch.setattr(runs, "_log_files", log_once_more_meanwhile)
+    logged = runs.log_training(client, experiment, project.workspace, result)
+    assert logged == others[1]
+    finished = client.search_runs([experiment], f"attributes.status = 'FINISHED' and tags.`{TRAINING}` != ''")
+    assert [run.info.run_id for run in finished] == [logged]
 
 
 @pytest.mark.parametrize("owner", ["gone", "reused", "failed", "other host, long ago"])
