@@ -19,6 +19,14 @@ class Mood(StrEnum):
 
 MOODS: tuple[str, ...] = tuple(Mood)
 
+QUADRANT: Mapping[str, tuple[int, int]] = {
+    Mood.HAPPY: (1, 1),
+    Mood.ENERGETIC: (-1, 1),
+    Mood.SAD: (-1, -1),
+    Mood.CALM: (1, -1),
+}
+"""Signs of valence and arousal in each mood's quadrant (Russell, "A circumplex model of affect", 1980)."""
+
 SPOTIFY_FEATURES: tuple[str, ...] = (
     "danceability",
     "energy",

@@ -14,6 +14,9 @@ from mer_tasks.domain import ANNOTATIONS, SPOTIFY_FEATURES
 from mer_tasks.errors import InputError
 from mer_tasks.files import write_text
 
+SEPARATOR = "|"
+"""Between the names of a song's collections; no name has it in it."""
+
 CLIP_COLUMNS = {
     "sha256": "str",
     "start_s": "float64",

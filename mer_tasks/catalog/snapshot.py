@@ -12,15 +12,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select, true
 
 from mer_tasks.audio.fingerprint import same_recordings
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.dataset import CLIP_COLUMNS, LEFT_OUT_COLUMNS, NUMBERS, SONG_COLUMNS, Snapshot
+from mer_tasks.catalog.dataset import (
+    CLIP_COLUMNS,
+    LEFT_OUT_COLUMNS,
+    NUMBERS,
+    SEPARATOR,
+    SONG_COLUMNS,
+    Snapshot,
+)
 from mer_tasks.catalog.importing import file_source
 from mer_tasks.catalog.reading import is_cut_by, newest, songs_in
 from mer_tasks.catalog.schema import clips, items, labels, measurements
 from mer_tasks.domain import SPOTIFY_FEATURES, LabelKind, Track, normalised
 from mer_tasks.settings import SnapshotSettings as Settings
-
-SEPARATOR = "|"
-"""Between the names of a song's collections; no name has it in it."""
 
 
 @dataclass

@@ -7,26 +7,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation import plots
+from mer_tasks.evaluation.baselines import baselines, labels_look_derived
 from mer_tasks.evaluation.result import ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions
+from mer_tasks.evaluation.slices import slices
 from mer_tasks.files import write_text
 from mer_tasks.settings import EvaluationSettings, Params
 from mer_tasks.workspace import Workspace
 
-SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "n")
+SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "calibration_error", "n")
 
 
 def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
     """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
     All are scored on the songs that every one of them has predictions for, so that none is ahead by
-    having easier songs. `best` names the first. The holdout is listed beside it and does not rank.
+    having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
+    needs no model. The holdout is listed beside it and does not rank.
 
     Raises:
-        InputError: a model is not trained, was trained on other data than the others, or they share no song.
+        InputError: there is no snapshot, a model is not trained, was trained on other data than the others, or they
+            share no song.
     """
     results = [read_result(workspace, name) for name in params.models]
     if len({(one.data, one.protocol) for one in results}) > 1:
@@ -40,6 +45,7 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
         | {"n_own": one.scores.n, "holdout_accuracy": one.holdout.accuracy if one.holdout else None}
         for one in results
     ]
+    songs = read_snapshot(workspace.snapshot).songs
     ranked = sorted(rows, key=lambda row: (-row["accuracy"], -row["macro_f1"], row["model"]))
     best, some = ranked[0]["model"], results[0]
     comparison = {
@@ -48,6 +54,8 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
         "data": some.data,
         "protocol": some.protocol,
         "models": ranked,
+        "baselines": baselines(shared[best], songs, params.evaluation),
+        "slices": slices(shared[best], songs, params.evaluation),
         "differences": [
             {"better": best, "than": row["model"]}
             | _difference(shared[best], shared[row["model"]], params.evaluation)
@@ -66,15 +74,23 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
         max(len(key), *(len(one[key]) for one in comparison["models"])) for key in ("model", "reads")
     )
     first = f"{'model':{model}} {'reads':{reads}}"
-    lines = [f"{first} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'n':>5}  holdout"]
+    lines = [
+        f"{first} {'accuracy':>8}  {'95 % interval':15} {'macro F1':>8} {'log loss':>8} {'n':>5}  holdout"
+    ]
     for one in comparison["models"]:
         interval = f"{one['accuracy_low']:.3f} to {one['accuracy_high']:.3f}"
         holdout = "-" if one["holdout_accuracy"] is None else f"{one['holdout_accuracy']:.3f}"
         lines.append(
             f"{one['model']:{model}} {one['reads']:{reads}} {one['accuracy']:8.3f}  {interval:15}"
-            f" {one['macro_f1']:8.3f} {one['n']:5}  {holdout}"
+            f" {one['macro_f1']:8.3f} {one['log_loss']:8.3f} {one['n']:5}  {holdout}"
         )
     lines.append(f"Scores on {comparison['songs']}, protocol {comparison['protocol']}.")
+    beside = ", ".join(f"{one['baseline']} {one['accuracy']:.3f}" for one in comparison["baselines"])
+    lines.append(f"Without a model: {beside}.")
+    if labels_look_derived(comparison["baselines"]):
+        lines.append(
+            "The labels look derived from those two numbers: scores on them are none on people's judgement."
+        )
     lines += [
         f"{one['model']} has predictions for {one['n_own']} songs; it is compared on the {one['n']} that all share."
         for one in comparison["models"]

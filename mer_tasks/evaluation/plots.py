@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import ConfusionMatrixDisplay
 
-from mer_tasks.domain import MOODS, Mood
+from mer_tasks.domain import MOODS, QUADRANT, Mood
+from mer_tasks.evaluation.calibration import reliability, risk_coverage
 from mer_tasks.files import replacing
 
 COLOURS: Mapping[str, str] = {
@@ -26,14 +27,6 @@ COLOURS: Mapping[str, str] = {
     Mood.ENERGETIC: "#c44e52",
     Mood.CALM: "#55a868",
 }
-QUADRANT: Mapping[str, tuple[int, int]] = {
-    Mood.HAPPY: (1, 1),
-    Mood.ENERGETIC: (-1, 1),
-    Mood.SAD: (-1, -1),
-    Mood.CALM: (1, -1),
-}
-"""Signs of valence and arousal in each mood's quadrant (Russell, "A circumplex model of affect", 1980)."""
-
 
 TITLE_SIZE, LETTERS_AN_INCH = 10, 11.5
 """In points; and how many letters of a title of that size stand on an inch."""
@@ -76,6 +69,27 @@ def learning_curves(path: Path, curves: Sequence[Sequence[Mapping[str, float]]],
             axes.plot(epochs, mean, color=colour, linewidth=2, marker=marker, markersize=5, label=label)
         axes.set(xlabel="epoch", ylabel="accuracy", xlim=(0.5, len(epochs) + 0.5), ylim=(0, 1.02))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.legend(loc="lower right")
+        axes.grid(alpha=0.3)
+
+
+def calibration(path: Path, correct: np.ndarray, sure: np.ndarray, title: str) -> None:
+    """Accuracy by confidence, a dot's size by its songs; and the accuracy where only the surest are answered.
+
+    `correct` and `sure`, the confidence, have shape (n,).
+    """
+    with _picture(path, 6, 5.2, title) as axes:
+        table = reliability(correct, sure)
+        axes.plot([0, 1], [0, 1], color="grey", linestyle="--", linewidth=1, label="as sure as right")
+        sizes = 20 + 380 * table[:, 2] / len(correct)
+        axes.scatter(table[:, 0], table[:, 1], s=sizes, color="#4c72b0", alpha=0.8, label="by confidence")
+        share = np.arange(1, len(sure) + 1) / len(sure)
+        axes.plot(
+            share, risk_coverage(correct, sure), color="#55a868", linewidth=2, label="of the surest share"
+        )
+        axes.set(
+            xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence; share of songs answered", ylabel="accuracy"
+        )
         axes.legend(loc="lower right")
         axes.grid(alpha=0.3)
 

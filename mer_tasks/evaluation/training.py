@@ -11,6 +11,7 @@ import pandas as pd
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION
 from mer_tasks.evaluation import plots
+from mer_tasks.evaluation.calibration import confidence
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, Rows, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
@@ -203,5 +204,7 @@ def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) 
     title = f"{result.model} on {result.reads}, out of fold\n{result.scores.n} {result.songs}"
     plots.confusion_matrix(folder / "confusion.png", seen["mood"], seen["predicted"], title)
     plots.mood_plane(folder / "plane.png", seen, title)
+    correct = (seen["mood"] == seen["predicted"]).to_numpy()
+    plots.calibration(folder / "calibration.png", correct, confidence(seen[list(MOODS)].to_numpy()), title)
     if result.curves[0]:
         plots.learning_curves(folder / "curves.png", result.curves, title)

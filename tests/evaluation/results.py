@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult
 from mer_tasks.evaluation.scores import score_predictions
@@ -61,6 +62,16 @@ def some_moods(n: int, seed: int = 0) -> dict[str, str]:
     """Moods of `n` songs by id, as many of each."""
     order = np.random.default_rng(seed).permutation(n)
     return {f"t{place:03}": MOODS[order[place] % 4] for place in range(n)}
+
+
+def snapshot_of(moods: Mapping[str, str], **columns: Any) -> Snapshot:
+    """A snapshot of songs by the artists of `predictions`; `columns` are values by song id."""
+    rows = pd.DataFrame({"track_id": list(moods), "mood": list(moods.values()), "collections": "mine"})
+    rows["title"], rows["artist"] = "Title " + rows["track_id"], "Artist " + rows["track_id"]
+    for name, values in columns.items():
+        rows[name] = rows["track_id"].map(values)
+    songs = rows.reindex(columns=list(SONG_COLUMNS)).astype(SONG_COLUMNS)
+    return Snapshot(songs, pd.DataFrame(columns=list(LEFT_OUT_COLUMNS)).astype(LEFT_OUT_COLUMNS))
 
 
 def with_errors(moods: Mapping[str, str], *wrong: str) -> dict[str, str]:

@@ -9,13 +9,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mer_tasks.catalog.dataset import write_snapshot
+from mer_tasks.domain import QUADRANT
 from mer_tasks.errors import InputError
-from mer_tasks.evaluation.comparison import accuracy_gain, compare_models, comparison_table, read_comparison
+from mer_tasks.evaluation.comparison import (
+    SHOWN,
+    accuracy_gain,
+    compare_models,
+    comparison_table,
+    read_comparison,
+)
 from mer_tasks.evaluation.result import write_result
 from mer_tasks.evaluation.scores import score_predictions
 from mer_tasks.settings import EvaluationSettings, Params
 from mer_tasks.workspace import Workspace
-from tests.evaluation.results import model_result, predictions, some_moods, with_errors, with_models
+from tests.evaluation.results import (
+    model_result,
+    predictions,
+    snapshot_of,
+    some_moods,
+    with_errors,
+    with_models,
+)
 
 MOODS_BY_ID = some_moods(40)
 IDS = list(MOODS_BY_ID)
@@ -25,7 +40,9 @@ Answers = Mapping[str, str]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path)
+    workspace = Workspace(tmp_path)
+    write_snapshot(snapshot_of(MOODS_BY_ID), workspace.snapshot)
+    return workspace
 
 
 @pytest.fixture
@@ -130,7 +147,7 @@ def test_scores_are_those_of_the_shared_songs(workspace: Workspace, trained: Cal
         table = predictions({track_id: predicted[track_id] for track_id in shared}, MOODS_BY_ID)
         expected = score_predictions(table, params.evaluation).as_json()
         assert {key: rows[name][key] for key in expected if key in rows[name]} == {
-            key: expected[key] for key in ("n", "accuracy", "accuracy_low", "accuracy_high", "macro_f1")
+            key: expected[key] for key in SHOWN
         }
 
 
@@ -209,6 +226,7 @@ def table_row(model: str, **changes: Any) -> dict[str, Any]:
         "accuracy_low": 0.4,
         "accuracy_high": 0.6,
         "macro_f1": 0.45,
+        "log_loss": 1.1,
         "n": 31,
         "n_own": 31,
     }
@@ -218,19 +236,22 @@ def table_row(model: str, **changes: Any) -> dict[str, Any]:
 def test_the_table_lists_the_models_in_order() -> None:
     best = table_row("a_model_of_long_name", accuracy=0.96774, accuracy_high=1.0, holdout_accuracy=1.0)
     models = [best, table_row("short", n_own=39)]
-    table = comparison_table({"models": models, "songs": "songs of mine", "protocol": "grouped"})
+    majority = {"baseline": "majority", "accuracy": 0.25}
+    comparison = {"models": models, "songs": "songs of mine", "protocol": "grouped", "baselines": [majority]}
+    table = comparison_table(comparison)
     assert table.splitlines() == [
-        "model                reads   accuracy  95 % interval   macro F1     n  holdout",
-        "a_model_of_long_name summary    0.968  0.400 to 1.000     0.450    31  1.000",
-        "short                summary    0.500  0.400 to 0.600     0.450    31  -",
+        "model                reads   accuracy  95 % interval   macro F1 log loss     n  holdout",
+        "a_model_of_long_name summary    0.968  0.400 to 1.000     0.450    1.100    31  1.000",
+        "short                summary    0.500  0.400 to 0.600     0.450    1.100    31  -",
         "Scores on songs of mine, protocol grouped.",
+        "Without a model: majority 0.250.",
         "short has predictions for 39 songs; it is compared on the 31 that all share.",
     ]
 
 
 def test_columns_stay_in_line_whatever_a_representation_is_called() -> None:
     models = [table_row("m", reads=reads) for reads in ("image", "the_output_of_a_network")]
-    table = comparison_table({"models": models, "songs": "songs", "protocol": "grouped"})
+    table = comparison_table({"models": models, "songs": "songs", "protocol": "grouped", "baselines": []})
     assert len({line.index("0.500") for line in table.splitlines()[1:3]}) == 1
 
 
@@ -239,6 +260,24 @@ def test_the_table_is_made_of_what_was_written(workspace: Workspace, trained: Ca
     written = json.loads(workspace.comparison.read_text())
     assert comparison_table(written) == comparison_table(comparison)
     assert "other summary    0.975" in comparison_table(written)
+
+
+def test_baselines_and_slices_stand_beside_the_models(
+    workspace: Workspace, trained: Callable[..., Params]
+) -> None:
+    corner = {track_id: QUADRANT[mood] for track_id, mood in MOODS_BY_ID.items()}
+    axes = {
+        name: {track_id: place[axis] / 2 for track_id, place in corner.items()}
+        for axis, name in enumerate(("valence", "energy"))
+    }
+    loudness = {track_id: -30.0 + place for place, track_id in enumerate(IDS)}
+    snapshot = snapshot_of(MOODS_BY_ID, **axes, clip_loudness_lufs=loudness)
+    write_snapshot(snapshot, workspace.snapshot)
+    comparison = compare_models(workspace, trained(one=with_errors(MOODS_BY_ID, *IDS[:10])))
+    assert [row["baseline"] for row in comparison["baselines"]] == ["majority", "probe (valence, energy)"]
+    by_loudness = {row["slice"]: row["accuracy"] for row in comparison["slices"]}
+    assert by_loudness == {"quiet": pytest.approx(4 / 14, abs=1e-3), "medium": 1.0, "loud": 1.0}
+    assert "labels look derived" in comparison_table(comparison)
 
 
 @pytest.fixture

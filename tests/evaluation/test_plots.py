@@ -52,12 +52,19 @@ def draw_curves(path: Path, title: str = "Title") -> None:
     plots.learning_curves(path, curves(30), title)
 
 
+def draw_calibration(path: Path, title: str = "Title") -> None:
+    rng = np.random.default_rng(1)
+    sure = rng.uniform(0.3, 1, 200)
+    plots.calibration(path, rng.random(200) < sure, sure, title)
+
+
 def draw_comparison(path: Path, title: str = "Title") -> None:
     plots.comparison(path, [model("a", 0.99), model("a_model_with_a_long_name_indeed", 0.3)], title)
 
 
 PICTURES: Mapping[str, Callable[..., None]] = {
     "confusion": draw_confusion,
+    "calibration": draw_calibration,
     "plane": draw_plane,
     "curves": draw_curves,
     "comparison": draw_comparison,
@@ -116,6 +123,7 @@ def test_a_picture_that_fails_leaves_no_file_and_no_figure(name: str, tmp_path: 
         "confusion": lambda path: plots.confusion_matrix(
             path, pd.Series(["sad"]), pd.Series(["sad"] * 2), ""
         ),
+        "calibration": lambda path: plots.calibration(path, np.ones(3), np.ones(2), ""),
         "plane": lambda path: plots.mood_plane(path, predictions().drop(columns="calm"), ""),
         "curves": lambda path: plots.learning_curves(path, [[{"train_accuracy": 1.0}]], ""),
         "comparison": lambda path: plots.comparison(path, [{"model": "a"}], ""),

@@ -1,13 +1,15 @@
 """Scores against values worked out by hand, scikit-learn's and a brute-force bootstrap."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import classification_report
+from scipy.stats import beta
+from sklearn.metrics import classification_report, f1_score, log_loss, top_k_accuracy_score
 
 from mer_tasks.domain import MOODS
 from mer_tasks.evaluation.scores import Scores, mean_interval, score, score_predictions
@@ -16,10 +18,23 @@ from mer_tasks.settings import Params
 MOOD = st.sampled_from(MOODS)
 
 
+def sure(predicted: Sequence[str], probability: float = 0.7) -> np.ndarray:
+    """Probabilities, shape (n, 4), that give each song its predicted mood with this one."""
+    rest = (1 - probability) / 3
+    return np.array([[probability if mood == one else rest for mood in MOODS] for one in predicted])
+
+
+def scored(
+    truth: Sequence[str], predicted: Sequence[str], artists: Sequence[str], n_resamples: int = 100
+) -> Scores:
+    """Scores where each prediction is as sure as the others."""
+    return score(truth, predicted, sure(predicted), artists, n_resamples, 0)
+
+
 def test_scores_of_a_small_case_by_hand() -> None:
     truth = ["sad", "sad", "happy", "happy", "energetic", "calm"]
     predicted = ["sad", "calm", "happy", "happy", "happy", "calm"]
-    scores = score(truth, predicted, list("abcdef"), 500, 0)
+    scores = scored(truth, predicted, list("abcdef"), 500)
     assert scores.n == 6
     assert scores.accuracy == pytest.approx(4 / 6)
     assert scores.recall == {"sad": 0.5, "happy": 1.0, "energetic": 0.0, "calm": 1.0}
@@ -32,7 +47,7 @@ def test_scores_of_a_small_case_by_hand() -> None:
 @settings(deadline=None, max_examples=60)
 def test_macro_f1_is_the_mean_over_the_moods_that_there_are(pairs: list[tuple[str, str]]) -> None:
     truth, predicted = zip(*pairs, strict=True)
-    scores = score(truth, predicted, [str(place) for place in range(len(pairs))], 20, 0)
+    scores = scored(truth, predicted, [str(place) for place in range(len(pairs))], 20)
     report = classification_report(truth, predicted, output_dict=True, zero_division=0)
     present = sorted(set(truth))
     assert scores.macro_f1 == pytest.approx(np.mean([report[mood]["f1-score"] for mood in present]))
@@ -42,15 +57,64 @@ def test_macro_f1_is_the_mean_over_the_moods_that_there_are(pairs: list[tuple[st
 
 
 def test_a_mood_without_songs_has_no_recall() -> None:
-    scores = score(["sad", "happy"], ["sad", "calm"], ["a", "b"], 100, 0)
+    scores = scored(["sad", "happy"], ["sad", "calm"], ["a", "b"])
     assert scores.recall == {"sad": 1.0, "happy": 0.0}
     assert scores.macro_f1 == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("predicted", "accuracy"), [("sad", 1.0), ("calm", 0.0)])
-def test_an_interval_of_equal_values_is_their_value(predicted: str, accuracy: float) -> None:
-    scores = score(["sad"] * 5, [predicted] * 5, list("abcde"), 100, 0)
-    assert (scores.accuracy_low, scores.accuracy, scores.accuracy_high) == (accuracy,) * 3
+@pytest.mark.parametrize("n", [2, 12, 400])
+def test_all_songs_right_or_wrong_have_an_interval_too(n: int) -> None:
+    artists = [f"artist {place}" for place in range(n)]
+    right, wrong = (scored(["sad"] * n, [mood] * n, artists) for mood in ("sad", "calm"))
+    exact = beta.ppf(0.025, n, 1)  # Clopper and Pearson
+    assert (right.accuracy_low, right.accuracy, right.accuracy_high) == (pytest.approx(exact), 1.0, 1.0)
+    assert (wrong.accuracy_low, wrong.accuracy, wrong.accuracy_high) == (0.0, 0.0, pytest.approx(1 - exact))
+
+
+def test_the_interval_of_macro_f1_is_a_bootstrap_over_artists() -> None:
+    rng = np.random.default_rng(4)
+    artists = rng.integers(25, size=150).astype(str)
+    truth = rng.choice(list(MOODS), 150)
+    predicted = np.where(rng.random(150) < 0.6, truth, rng.choice(list(MOODS), 150))
+    scores = scored(truth, predicted, artists, 2000)
+    names, values = np.unique(artists), []
+    for _ in range(1000):
+        rows = np.concatenate([np.flatnonzero(artists == name) for name in rng.choice(names, len(names))])
+        values.append(f1_score(truth[rows], predicted[rows], average="macro", zero_division=0))
+    expected = np.quantile(values, [0.025, 0.975])
+    assert (scores.macro_f1_low, scores.macro_f1_high) == pytest.approx(tuple(expected), abs=0.02)
+
+
+def test_scores_of_the_probabilities_are_scikit_learns() -> None:
+    rng = np.random.default_rng(6)
+    truth, probabilities = rng.choice(list(MOODS), 60), rng.dirichlet([1] * 4, 60)
+    predicted = np.array(MOODS)[probabilities.argmax(axis=1)]
+    scores = score(truth, predicted, probabilities, rng.integers(20, size=60).astype(str), 20, 0)
+    in_order = [MOODS.index(mood) for mood in sorted(MOODS)]
+    assert scores.log_loss == pytest.approx(log_loss(truth, probabilities[:, in_order], labels=sorted(MOODS)))
+    places = [MOODS.index(mood) for mood in truth]
+    assert scores.top2_accuracy == pytest.approx(
+        top_k_accuracy_score(places, probabilities, k=2, labels=range(4))
+    )
+
+
+def test_a_probability_of_nothing_for_the_right_mood_is_no_endless_loss() -> None:
+    assert 13 < score(["sad"], ["calm"], sure(["calm"], 1.0), ["a"], 20, 0).log_loss < 14
+
+
+def test_valence_and_arousal_count_by_their_sign() -> None:
+    truth = ["happy", "happy", "happy", "happy"]
+    scores = scored(truth, ["happy", "energetic", "calm", "sad"], list("abcd"))
+    assert (scores.valence_accuracy, scores.arousal_accuracy) == (0.5, 0.5)
+    assert scored(["happy"], ["energetic"], ["a"]).arousal_accuracy == 1.0
+    assert scored(["happy"], ["calm"], ["a"]).valence_accuracy == 1.0
+
+
+def test_the_surer_half_is_scored_apart() -> None:
+    predicted = ["sad"] * 4
+    probabilities = np.concatenate([sure(predicted[:2], 0.9), sure(predicted[2:], 0.4)])
+    scores = score(["sad", "sad", "calm", "happy"], predicted, probabilities, list("abcd"), 20, 0)
+    assert (scores.accuracy, scores.surest_half_accuracy) == (0.5, 1.0)
 
 
 def test_songs_of_few_artists_give_a_wider_interval_than_as_many_of_many() -> None:
@@ -97,7 +161,9 @@ def test_the_interval_follows_the_seed_and_not_the_order_of_songs() -> None:
 
 
 def test_songs_with_guests_count_with_their_artist(params: Params) -> None:
-    table = pd.DataFrame({"mood": ["sad"] * 8, "predicted": ["sad"] * 4 + ["calm"] * 4})
+    predicted = ["sad"] * 4 + ["calm"] * 4
+    table = pd.DataFrame({"mood": ["sad"] * 8, "predicted": predicted})
+    table[list(MOODS)] = sure(predicted)
     one, with_guests, apart = (
         score_predictions(table.assign(artist=artists), params.evaluation)
         for artists in (
@@ -113,7 +179,7 @@ def test_songs_with_guests_count_with_their_artist(params: Params) -> None:
 def test_scores_come_back_from_json_to_four_digits() -> None:
     rng = np.random.default_rng(2)
     truth, predicted = (rng.choice(list(MOODS), 33) for _ in range(2))
-    scores = score(truth, predicted, rng.integers(9, size=33).astype(str), 100, 0)
+    scores = scored(truth, predicted, rng.integers(9, size=33).astype(str))
     written = json.loads(json.dumps({"model": "other key", **scores.as_json()}))
     assert Scores.from_json(written).as_json() == scores.as_json()
     assert Scores.from_json(written).accuracy == pytest.approx(scores.accuracy, abs=5e-5)

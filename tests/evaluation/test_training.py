@@ -279,7 +279,12 @@ def test_scores_are_those_of_the_predictions_that_were_written(
         artists = table.loc[rows, "artist"].map(primary_artist)
         evaluation = settings.evaluation
         again = score(
-            truth.to_numpy(), predicted.to_numpy(), artists.to_numpy(), evaluation.bootstrap, evaluation.seed
+            truth.to_numpy(),
+            predicted.to_numpy(),
+            table.loc[rows, list(MOODS)].to_numpy(),
+            artists.to_numpy(),
+            evaluation.bootstrap,
+            evaluation.seed,
         )
         assert (part["accuracy_low"], part["accuracy_high"]) == pytest.approx(
             (again.accuracy_low, again.accuracy_high), abs=5e-5
@@ -363,7 +368,9 @@ def test_pictures_are_drawn_and_curves_only_of_what_has_epochs(
 ) -> None:
     for model in MODELS:
         drawn = {path.name for path in trained[0].plots(model).iterdir()}
-        assert drawn == {"confusion.png", "plane.png"} | ({"curves.png"} if model == "network" else set())
+        assert drawn == {"calibration.png", "confusion.png", "plane.png"} | (
+            {"curves.png"} if model == "network" else set()
+        )
     assert [len(curve) for curve in trained[1]["network"].curves] == [6, 6, 6]
 
 
