@@ -296,7 +296,7 @@ class Machine(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(gt=0)] | None = None
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
-    mlflow_page: str | None = None
+    mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None

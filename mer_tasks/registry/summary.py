@@ -35,7 +35,7 @@ def retraining_summary(
     n, songs, protocol = comparison["models"][0]["n"], comparison["songs"], comparison["protocol"]
     lines += [
         "",
-        f"Accuracy out of fold on {n} {songs}, protocol {protocol}.",
+        on_one_line(f"Accuracy out of fold on {n} {songs}, protocol {protocol}."),
         "",
         f"- Registered: {version['name']} version {version['version']} ({version['model']})",
         f"- Decision: {_decided(decision)}",

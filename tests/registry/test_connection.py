@@ -110,9 +110,43 @@ def test_a_server_may_fail_later(
     ],
 )
 def test_errors_by_whether_trying_again_may_help(error: Exception, uri: str, kind: type[Exception]) -> None:
-    told = explained(error, uri)
+    told = explained(error, uri, is_set=True)
     assert type(told) is kind
     assert "\n" not in str(told) and "secret" not in str(told)
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_variable_that_nobody_set_is_not_blamed(machine: Machine, is_set: bool) -> None:
+    machine = at(machine, machine.mlflow_uri) if is_set else machine
+    with (
+        pytest.raises(
+            InputError, match=r"; check .*what was asked, which may have been deleted in"
+        ) as caught,
+        connected(machine) as client,
+    ):
+        client.get_run("0" * 32)
+    assert ("MLFLOW_TRACKING_URI" in str(caught.value)) == is_set
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(
+    machine: Machine, is_set: bool
+) -> None:
+    remedy = r"restore it with mlflow experiments restore -x 1, or write another name$"
+    if not is_set:
+        remedy = remedy.replace("with ", r"with MLFLOW_TRACKING_URI=sqlite:///.*/var/mlflow/mlflow\.db ")
+    machine = at(machine, machine.mlflow_uri) if is_set else machine
+    with connected(machine) as client:
+        found = experiment_id(client, "mood", machine)
+        client.delete_experiment(found)
+    with (
+        pytest.raises(InputError, match=rf"^registration\.experiment: mood was deleted in MLflow; {remedy}"),
+        connected(machine) as client,
+    ):
+        experiment_id(client, "mood", machine)
+    with connected(machine) as client:
+        client.restore_experiment(found)
+        assert experiment_id(client, "mood", machine) == found
 
 
 def test_nothing_is_changed_afterwards(
