@@ -1,6 +1,7 @@
 """What the DAGs share: how they fail, who is alerted, where the project is."""
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,6 +21,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
+
+log = logging.getLogger(__name__)
 
 if AIRFLOW_URL := conf.get("api", "base_url", fallback=""):
     os.environ.setdefault("AIRFLOW__API__BASE_URL", AIRFLOW_URL)  # for mer, where only airflow.cfg has it
@@ -71,6 +74,12 @@ def machine() -> "Machine":
     from mer_tasks.settings import load_machine
 
     return load_machine(PROJECT)
+
+
+def say(text: str) -> None:
+    """Put lines in the task's log; Airflow's page folds away what is printed, which comes in late."""
+    for line in text.splitlines():
+        log.info("%s", line)
 
 
 def check_form(form: Mapping[str, Param]) -> None:

@@ -17,7 +17,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, machine, mer_json, model_names
+from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, machine, mer_json, model_names, say
 
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
@@ -227,7 +227,7 @@ def weekly_retrain() -> None:
             raise AirflowSkipException(f"Left to a person by the form: cd {_workspace().root} && mer promote")
         return mer_json(_workspace().root, "promote")
 
-    @task(trigger_rule=TriggerRule.NONE_FAILED, outlets=[VERSIONS])
+    @task(trigger_rule=TriggerRule.NONE_FAILED, outlets=[VERSIONS], show_return_value_in_logs=False)
     def report(version: dict[str, Any], decision: dict[str, Any] | None) -> dict[str, Any]:
         """Say what came of the run: every model's scores, the version, the decision, and its pages in MLflow.
 
@@ -239,7 +239,7 @@ def weekly_retrain() -> None:
 
         comparison = read_comparison(_workspace())
         summary = retraining_summary(comparison, version, decision)
-        print(summary)
+        say(summary)
         accuracies = {one["model"]: one["accuracy"] for one in comparison["models"]}
         result = {"summary": summary, "accuracy": accuracies, **version, "decision": decision}
         get_current_context()["outlet_events"][VERSIONS].extra = result

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -115,35 +116,31 @@ def test_errors_by_whether_trying_again_may_help(error: Exception, uri: str, kin
     assert "\n" not in str(told) and "secret" not in str(told)
 
 
-@pytest.mark.parametrize("is_set", [True, False])
-def test_a_variable_that_nobody_set_is_not_blamed(machine: Machine, is_set: bool) -> None:
-    machine = at(machine, machine.mlflow_uri) if is_set else machine
-    with (
-        pytest.raises(
-            InputError, match=r"; check .*what was asked, which may have been deleted in"
-        ) as caught,
-        connected(machine) as client,
-    ):
-        client.get_run("0" * 32)
-    assert ("MLFLOW_TRACKING_URI" in str(caught.value)) == is_set
-
-
-@pytest.mark.parametrize("is_set", [True, False])
-def test_a_deleted_experiment_is_named_with_the_command_that_restores_it(
-    machine: Machine, is_set: bool
+def test_what_was_deleted_is_named_and_a_variable_that_nobody_set_is_not_blamed(
+    machine: Machine, empty_registry: Path
 ) -> None:
-    remedy = r"restore it with mlflow experiments restore -x 1, or write another name$"
-    if not is_set:
-        remedy = remedy.replace("with ", r"with MLFLOW_TRACKING_URI=sqlite:///.*/var/mlflow/mlflow\.db ")
-    machine = at(machine, machine.mlflow_uri) if is_set else machine
+    (machine.home / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_registry, machine.home / "mlflow")
+    is_set = at(machine, machine.mlflow_uri)
     with connected(machine) as client:
         found = experiment_id(client, "mood", machine)
         client.delete_experiment(found)
-    with (
-        pytest.raises(InputError, match=rf"^registration\.experiment: mood was deleted in MLflow; {remedy}"),
-        connected(machine) as client,
+    command = f"mlflow experiments restore -x {found}"
+    for one, remedy in (
+        (is_set, f"with {command}"),
+        (machine, f"with MLFLOW_TRACKING_URI=sqlite:///.*/var/mlflow/mlflow[.]db {command}"),
     ):
-        experiment_id(client, "mood", machine)
+        told = (
+            f"^registration[.]experiment: mood was deleted in MLflow; restore it {remedy}, or write another"
+        )
+        with pytest.raises(InputError, match=told), connected(one) as client:
+            experiment_id(client, "mood", one)
+        with (
+            pytest.raises(InputError, match=r"check .*what was asked, which may have been deleted") as caught,
+            connected(one) as client,
+        ):
+            client.get_run("0" * 32)
+        assert ("MLFLOW_TRACKING_URI" in str(caught.value)) == (one is is_set)
     with connected(machine) as client:
         client.restore_experiment(found)
         assert experiment_id(client, "mood", machine) == found
