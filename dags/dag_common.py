@@ -1,6 +1,8 @@
 """What the DAGs share: how they fail, who is alerted, where the project is."""
 
 import json
+import logging
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +16,16 @@ from airflow.sdk import (
     RetryRule,
     get_current_context,
 )
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
+
+log = logging.getLogger(__name__)
+
+if AIRFLOW_URL := conf.get("api", "base_url", fallback=""):
+    os.environ.setdefault("AIRFLOW__API__BASE_URL", AIRFLOW_URL)  # for mer, where only airflow.cfg has it
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder with `params.yaml` and `dvc.yaml`."""
@@ -27,6 +35,9 @@ CATALOG = Asset("catalog")
 
 CLIPS = Asset("clips")
 """The store of clips; updated when some were cut."""
+
+VERSIONS = Asset("versions")
+"""The registered versions; updated by each retraining, with its scores and the decision."""
 
 
 def alert(context: Mapping[str, Any]) -> None:
@@ -63,6 +74,12 @@ def machine() -> "Machine":
     from mer_tasks.settings import load_machine
 
     return load_machine(PROJECT)
+
+
+def say(text: str) -> None:
+    """Put lines in the task's log; Airflow's page folds away what is printed, which comes in late."""
+    for line in text.splitlines():
+        log.info("%s", line)
 
 
 def check_form(form: Mapping[str, Param]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, check_form, mer_json
+from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, check_form, mer_json, say
 
 Report = dict[str, Any]
 """What `mer charts --json` prints of a chart."""
@@ -73,7 +73,7 @@ def refresh_charts() -> None:
         if charts is None:
             raise AirflowFailException("Nothing was read; see list_charts")
         for report in reports:
-            print(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
+            say(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
         if unread := sorted(set(charts) - {report["chart"] for report in reports}):
             raise AirflowFailException(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
         return list(reports)

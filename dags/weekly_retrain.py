@@ -7,9 +7,17 @@ standard library are imported. Each stage of `dvc.yaml` is one task, run in a DV
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import CronTriggerTimetable, Param, TriggerRule, dag, get_current_context, task
+from airflow.sdk import (
+    BaseOperatorLink,
+    CronTriggerTimetable,
+    Param,
+    TriggerRule,
+    dag,
+    get_current_context,
+    task,
+)
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, check_form, machine, mer_json, model_names
+from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, machine, mer_json, model_names, say
 
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
@@ -74,6 +82,31 @@ OVERRIDES = {
     "protocol": "evaluation.protocol",
 }
 """Which key of `params.yaml` a field of the form overrides."""
+
+
+class PageLink(BaseOperatorLink):
+    """A button of a task: an address in what the task returned, absent where there is none."""
+
+    def __init__(self, name: str, key: str) -> None:
+        self._name, self._key = name, key
+
+    @property
+    def name(self) -> str:
+        """What the button says."""
+        return self._name
+
+    @property
+    def xcom_key(self) -> str:
+        """Where Airflow keeps the address."""
+        return f"link_{self._key}"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """The address; Airflow asks when the task has ended, and gives the task's instance."""
+        returned = ti_key.xcom_pull(task_ids=operator.task_id)
+        return (returned or {}).get(self._key) or ""
+
+
+LINKS = (PageLink("Run in MLflow", "run_page"), PageLink("Version in MLflow", "version_page"))
 
 
 @dag(
@@ -194,11 +227,32 @@ def weekly_retrain() -> None:
             raise AirflowSkipException(f"Left to a person by the form: cd {_workspace().root} && mer promote")
         return mer_json(_workspace().root, "promote")
 
+    @task(trigger_rule=TriggerRule.NONE_FAILED, outlets=[VERSIONS], show_return_value_in_logs=False)
+    def report(version: dict[str, Any], decision: dict[str, Any] | None) -> dict[str, Any]:
+        """Say what came of the run: every model's scores, the version, the decision, and its pages in MLflow.
+
+        The log has it as text, the result and the event of the asset `versions` as Markdown and values; two
+        buttons open MLflow.
+        """
+        from mer_tasks.evaluation.comparison import read_comparison
+        from mer_tasks.registry.summary import retraining_summary
+
+        comparison = read_comparison(_workspace())
+        summary = retraining_summary(comparison, version, decision)
+        say(summary)
+        accuracies = {one["model"]: one["accuracy"] for one in comparison["models"]}
+        result = {"summary": summary, "accuracy": accuracies, **version, "decision": decision}
+        get_current_context()["outlet_events"][VERSIONS].extra = result
+        return result
+
     opened, gpu_models = open_workspace(), list_gpu_models()
     trained, trained_on_gpu = train.expand(model=opened), train_on_gpu.expand(model=gpu_models)
     opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
     trained >> trained_on_gpu
-    [trained, trained_on_gpu] >> evaluate() >> register() >> promote()
+    version, decision = register(), promote()
+    reported: Any = report(version, decision)
+    reported.operator.operator_extra_links = LINKS
+    [trained, trained_on_gpu] >> evaluate() >> version >> decision
 
 
 def _models_for(queue: str) -> list[str]:

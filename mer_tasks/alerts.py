@@ -4,17 +4,19 @@ import json
 import logging
 import os
 import re
+import shlex
 import smtplib
 import ssl
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from mer_tasks.errors import InputError
+from mer_tasks.airflow_run import airflow_run, for_readers
+from mer_tasks.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 Severity = Literal["critical", "warning"]
 LEVELS: dict[Severity, int] = {"critical": logging.ERROR, "warning": logging.WARNING}
 SMTP_TIMEOUT_S = 10
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,10 @@ class MailServer:
 def send_alert(alert: Alert, machine: "Machine") -> None:
     """Log the alert, mail it where `MER_SMTP_URL` and `MER_ALERT_TO` are set, and keep it in `alerts.jsonl`.
 
-    Never raises for a mail server or a disk that fails: that would hide what the alert is about.
+    One that is sent by a task of Airflow ends with the address of its run. Never raises for a mail server or a disk that fails: that would hide what the alert is about.
     The line in `alerts.jsonl` has `delivered`: true, false, or null where no e-mail is set up.
     """
-    alert = _logged(alert)
+    alert = _logged(_with_run(alert))
     delivered = None
     if machine.smtp_url and machine.alert_to:
         delivered = _mailed(alert, machine.smtp_url, machine.alert_from, machine.alert_to)
@@ -78,17 +81,19 @@ def alert_on_failure(context: Mapping[str, Any]) -> None:
 
 
 def failure_alert(context: Mapping[str, Any]) -> Alert:
-    """The alert about a failure in Airflow's callback context: which task of which run, why, and where its log is."""
-    ti = context["ti"]
-    mapped = ti.map_index is not None and ti.map_index >= 0
-    task = f"{ti.task_id}[{ti.map_index}]" if mapped else ti.task_id
+    """The alert about a failure in Airflow's callback context: which task, why, where to look, what runs it again."""
+    ti, error = context["ti"], context.get("exception")
+    task = _task_name(context)
+    again = f"airflow dags clear {shlex.quote(ti.dag_id)} --run-id {shlex.quote(ti.run_id)} --only-failed"
     lines = [
         f"dag: {ti.dag_id}",
         f"run: {ti.run_id}",
         f"task: {task}",
         f"try: {ti.try_number}",
-        f"error: {_first_line(context.get('exception'))}",
-        f"log: {ti.log_url}",
+        f"error: {_first_line(error)}",
+        f"what to do: {_remedy(error)}",
+        f"to run it again: press Clear on its page, or type {on_one_line(again)}",
+        f"its page, with the log: {for_readers(ti.log_url)}",
     ]
     return Alert(f"{ti.dag_id}: task {task} failed", "\n".join(lines), "critical")
 
@@ -119,6 +124,50 @@ def on_one_line(text: str) -> str:
 def without_passwords(text: str) -> str:
     """The text with the password of every URL in it replaced by ***."""
     return re.sub(r"(://[^/\s:@]*:)[^/\s]+@", r"\1***@", text)
+
+
+def _with_run(alert: Alert) -> Alert:
+    """The alert with the page of the run that sends it, unless it names a page of that run already."""
+    run = airflow_run()
+    if run is None or run.page is None or run.page in alert.text:
+        return alert
+    return replace(alert, text=f"{alert.text}\n\nThe run in Airflow: {for_readers(run.page)}")
+
+
+def _task_name(context: Mapping[str, Any]) -> str:
+    """A task's name; of a mapped one with what it works on, such as "train resnet18"."""
+    ti = context["ti"]
+    if ti.map_index is None or ti.map_index < 0:
+        return str(ti.task_id)
+    name = getattr(ti, "rendered_map_index", None) or _rendered_by_us(context)
+    return f"{ti.task_id} {on_one_line(name)[:LONGEST_NAME]}" if name else f"{ti.task_id}[{ti.map_index}]"
+
+
+def _rendered_by_us(context: Mapping[str, Any]) -> str | None:
+    """What `map_index_template` gives: a lost worker's alert is sent by another process, where nothing is rendered."""
+    try:
+        context["task"].render_template_fields(
+            context
+        )  # takes this index's arguments, and changes the context
+        task = context["task"]
+        template = task.get_template_env().from_string(task.map_index_template)
+        return str(template.render(context))
+    except Exception as error:  # noqa: BLE001 - of whatever kind, the alert matters more than its name
+        log.warning("no name for index %s of %s: %s", context["ti"].map_index, context["ti"].task_id, error)
+        return None
+
+
+def _remedy(error: object) -> str:
+    """What a person does first, by the kind of failure."""
+    if isinstance(error, InputError):
+        return (
+            "the input is wrong, and trying again changes nothing; do what the error says, then run it again"
+        )
+    if isinstance(error, UnavailableError):
+        return "what the error names could not be reached, at any try; see that it is up, then run it again"
+    if isinstance(error, BaseException):
+        return "the log has what came before the error; mend the cause, then run it again"
+    return "see that its worker is up and has memory and disk (mer doctor on it), then run it again"
 
 
 def _logged(alert: Alert) -> Alert:

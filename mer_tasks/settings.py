@@ -296,6 +296,7 @@ class Machine(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(gt=0)] | None = None
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None
@@ -309,6 +310,12 @@ class Machine(BaseSettings):
     def mlflow_uri(self) -> str:
         """MLflow's tracking URI: `MLFLOW_TRACKING_URI`, or SQLite under `home`."""
         return self.tracking_uri or f"sqlite:///{self.home / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_pages(self) -> str | None:
+        """MLflow's address for a browser: `MER_MLFLOW_PAGE`, or its server's; None where there is no server."""
+        is_server = (self.tracking_uri or "").startswith("http")
+        return self.mlflow_page or (self.tracking_uri if is_server else None)
 
     @property
     def clip_store(self) -> Path:

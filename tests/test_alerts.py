@@ -1,5 +1,6 @@
 import json
 import logging
+import socket
 import socketserver
 import ssl
 import threading
@@ -28,10 +29,24 @@ from mer_tasks.alerts import (
     send_alert,
     without_passwords,
 )
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
 
+RUN = {
+    "AIRFLOW_CTX_DAG_ID": "retrain",
+    "AIRFLOW_CTX_DAG_RUN_ID": "manual__2026-11-22T10:00:00+00:00",
+    "AIRFLOW__API__BASE_URL": "https://ann:s3cret@airflow.example.org/team/",
+}
+PAGE = "https://airflow.example.org/team/dags/retrain/runs/manual__2026-11-22T10%3A00%3A00%2B00%3A00"
+
 ALERT = Alert("mood calm is missing", "no song is calm\n  - T1 (Björk: Jóga)", "critical")
+
+
+@pytest.fixture(autouse=True)
+def outside_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's variables are those that a test sets."""
+    for name in RUN:
+        monkeypatch.delenv(name, raising=False)
 
 
 class SmtpSink(socketserver.ThreadingTCPServer):
@@ -292,35 +307,111 @@ def test_passwords_in_urls_are_hidden(text: str, shown: str) -> None:
     assert without_passwords(shown) == shown
 
 
-def context(exception: object, map_index: int = -1) -> dict[str, object]:
+def context(exception: object, map_index: int = -1, **more: object) -> dict[str, object]:
     """What Airflow 3.3 hands to a failure callback, as far as it is read."""
-    ti = SimpleNamespace(
-        dag_id="retrain",
-        run_id="manual__1",
-        task_id="collect",
-        map_index=map_index,
-        try_number=2,
-        log_url="http://localhost:8080/dags/retrain/runs/manual__1/tasks/collect?try_number=2",
-    )
-    return {"ti": ti, "exception": exception}
+    values = {
+        "dag_id": "retrain",
+        "run_id": "manual__1",
+        "task_id": "train",
+        "map_index": map_index,
+        "rendered_map_index": None,
+        "try_number": 2,
+        "log_url": "https://airflow.example.org/dags/retrain/runs/manual__1/tasks/train?try_number=2",
+    }
+    return {"ti": SimpleNamespace(**values | more), "exception": exception}
 
 
-def test_failed_task_is_told_with_its_place_cause_and_log() -> None:
+def test_failed_task_is_told_with_its_cause_a_remedy_and_its_page() -> None:
     alert = failure_alert(context(ValueError("first line\nsecond line")))
-    assert alert.title == "retrain: task collect failed"
+    assert alert.title == "retrain: task train failed"
     assert alert.severity == "critical"
     assert alert.text.splitlines() == [
         "dag: retrain",
         "run: manual__1",
-        "task: collect",
+        "task: train",
         "try: 2",
         "error: ValueError: first line",
-        "log: http://localhost:8080/dags/retrain/runs/manual__1/tasks/collect?try_number=2",
+        "what to do: the log has what came before the error; mend the cause, then run it again",
+        "to run it again: press Clear on its page, or type airflow dags clear retrain --run-id manual__1 --only-failed",
+        "its page, with the log: https://airflow.example.org/dags/retrain/runs/manual__1/tasks/train?try_number=2",
     ]
 
 
-def test_mapped_task_is_told_with_its_index() -> None:
-    assert failure_alert(context("killed", map_index=3)).title == "retrain: task collect[3] failed"
+@pytest.mark.parametrize(
+    ("map_index", "rendered", "name"),
+    [
+        (2, "resnet18", "train resnet18"),
+        (0, "100 songs", "train 100 songs"),
+        (2, "a\r\nBcc: b\x1b[31m", "train a Bcc: b [31m"),
+        (2, "x" * 500, f"train {'x' * 80}"),
+        (3, None, "train[3]"),  # neither rendered nor to be rendered here
+        (3, "", "train[3]"),
+        (None, None, "train"),
+    ],
+)
+def test_mapped_task_is_told_by_what_it_works_on(
+    map_index: int, rendered: str | None, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    alert = failure_alert(context("killed", map_index, rendered_map_index=rendered))
+    assert alert.title == f"retrain: task {name} failed"
+    assert f"task: {name}" in alert.text.splitlines()
+    assert ("no name for index 3 of train" in caplog.text) == (name == "train[3]")
+
+
+@pytest.mark.parametrize(
+    ("exception", "remedy"),
+    [
+        (InputError("x: wrong; do this"), "do what the error says"),
+        (UnavailableError("MLflow: away"), "see that it is up"),
+        (RuntimeError(), "the log has what came before"),
+        ("killed by signal 9", "see that its worker is up"),
+        (None, "see that its worker is up"),
+    ],
+)
+def test_every_kind_of_failure_has_its_remedy(exception: object, remedy: str) -> None:
+    (line,) = (one for one in failure_alert(context(exception)).text.splitlines() if one.startswith("what"))
+    assert remedy in line and line.endswith("run it again")
+
+
+def test_an_odd_run_id_is_quoted_for_the_shell() -> None:
+    text = failure_alert(context(None, run_id="my run; rm -rf ~\nx")).text
+    assert "--run-id 'my run; rm -rf ~ x' --only-failed" in text
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
+def test_a_page_that_opens_on_this_machine_alone_says_so(host: str) -> None:
+    text = failure_alert(context(None, log_url=f"http://{host}/dags/x")).text
+    assert (
+        f"http://{host}/dags/x (opens on {socket.gethostname()} only; elsewhere, set AIRFLOW__API__" in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "page"),
+    [
+        (RUN["AIRFLOW__API__BASE_URL"], PAGE),
+        ("", None),
+        ("airflow.example.org", None),
+        ("ftp://airflow.example.org", None),
+        ("http://[bad", None),
+    ],
+)
+def test_what_a_task_sends_ends_with_the_page_of_its_run(
+    base: str, page: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in RUN.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base)
+    send_alert(ALERT, machine(tmp_path))
+    (entry,) = kept(tmp_path)
+    assert entry["text"] == (f"{ALERT.text}\n\nThe run in Airflow: {page}" if page else ALERT.text)
+
+
+def test_a_page_of_the_run_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in RUN.items():
+        monkeypatch.setenv(name, value)
+    send_alert(Alert("t", f"its page: {PAGE}/tasks/train", "critical"), machine(tmp_path))
+    assert str(kept(tmp_path)[0]["text"]).count(PAGE) == 1
 
 
 @pytest.mark.parametrize(
@@ -339,7 +430,7 @@ def test_callback_sends_the_alert(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MER_HOME", str(tmp_path))
     alert_on_failure(context(ValueError("cannot reach postgresql://u:s3cret@h/db")))
     (entry,) = kept(tmp_path)
-    assert entry["title"] == "retrain: task collect failed"
+    assert entry["title"] == "retrain: task train failed"
     assert "error: ValueError: cannot reach postgresql://u:***@h/db" in str(entry["text"])
 
 
@@ -348,6 +439,6 @@ def test_callback_with_wrong_settings_still_logs(
 ) -> None:
     monkeypatch.setenv("MER_HOEM", "x")
     alert_on_failure(context(ValueError("postgresql://u:s3cret@h/db")))
-    assert "retrain: task collect failed" in caplog.text
+    assert "retrain: task train failed" in caplog.text
     assert "MER_HOEM" in caplog.text
     assert "s3cret" not in caplog.text

@@ -150,7 +150,7 @@ def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Cons
         f"Registered  {name} version {number} ({version['model']}) as {name}@{version['alias']}",
         f"Promoted    {outcome}: {decision['reason']}",
         f"Airflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}",
-        f"MLflow      {servers.mlflow_url}",
+        f"MLflow      {version['version_page']}",
         f"Ask it      MER_HOME={servers.home} mer predict SONG",
     ):
         console.print(line, highlight=False, soft_wrap=True)

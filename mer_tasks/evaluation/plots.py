@@ -31,6 +31,9 @@ COLOURS: Mapping[str, str] = {
 TITLE_SIZE, LETTERS_AN_INCH = 10, 11.5
 """In points; and how many letters of a title of that size stand on an inch."""
 
+DPI = 150
+"""Pictures are 4.5 to 6.5 inches wide, so that letters can be read where a telephone shows one across its screen."""
+
 
 @contextmanager
 def _picture(path: Path, width: float, height: float, title: str) -> Iterator[Axes]:
@@ -40,14 +43,14 @@ def _picture(path: Path, width: float, height: float, title: str) -> Iterator[Ax
     try:
         yield axes
         with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=110, metadata={"Software": None})
+            figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
     finally:
         plt.close(figure)
 
 
 def confusion_matrix(path: Path, truth: pd.Series, predicted: pd.Series, title: str) -> None:
     """Songs by their mood (rows) and the predicted one (columns)."""
-    with _picture(path, 5.5, 5, title) as axes:
+    with _picture(path, 4.5, 4.3, title) as axes:
         display = ConfusionMatrixDisplay.from_predictions(
             truth, predicted, labels=list(MOODS), cmap="Blues", colorbar=False, ax=axes
         )
@@ -56,7 +59,7 @@ def confusion_matrix(path: Path, truth: pd.Series, predicted: pd.Series, title: 
 
 def learning_curves(path: Path, curves: Sequence[Sequence[Mapping[str, float]]], title: str) -> None:
     """Accuracy by epoch, on training and on test songs: a thin line a fold, a thick one their mean."""
-    with _picture(path, 7, 4.2, title) as axes:
+    with _picture(path, 6, 3.8, title) as axes:
         for column, colour, label in (
             ("train_accuracy", "#4c72b0", "training songs"),
             ("valid_accuracy", "#c44e52", "test songs of the fold"),
@@ -98,7 +101,7 @@ def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
     """Each song where its probabilities put it on the valence-arousal plane, coloured by its mood."""
     probabilities = predictions[list(MOODS)].to_numpy()
     points = probabilities @ np.array([QUADRANT[mood] for mood in MOODS], dtype=float)
-    with _picture(path, 6, 5.6, title) as axes:
+    with _picture(path, 4.5, 5.6, title) as axes:
         for mood in MOODS:
             here = predictions["mood"].to_numpy() == mood
             axes.scatter(points[here, 0], points[here, 1], s=22, color=COLOURS[mood], alpha=0.75, label=mood)
@@ -108,12 +111,13 @@ def mood_plane(path: Path, predictions: pd.DataFrame, title: str) -> None:
         axes.axvline(0, color="grey", linewidth=0.7)
         axes.set(xlim=(-1.1, 1.1), ylim=(-1.28, 1.28), xlabel="valence", ylabel="arousal")
         axes.set(xticks=(-1, -0.5, 0, 0.5, 1), yticks=(-1, -0.5, 0, 0.5, 1))
-        axes.legend(title="mood", loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.set_aspect("equal")
+        axes.figure.legend(loc="outside lower center", ncols=len(MOODS), handletextpad=0, columnspacing=0.8)
 
 
 def comparison(path: Path, models: Sequence[Mapping[str, Any]], title: str) -> None:
     """A dot a model at its accuracy with the 95 % interval, best on top."""
-    with _picture(path, 7.5, 1.4 + 0.6 * len(models), title) as axes:
+    with _picture(path, 6.5, 1.4 + 0.6 * len(models), title) as axes:
         beside = axes.get_yaxis_transform()  # x as a share of the axes' width: numbers stand in one column
         for row, model in enumerate(reversed(models)):
             interval = [model["accuracy_low"], model["accuracy_high"]]

@@ -47,14 +47,14 @@ def draw_clip(clip: Path, png: Path, params: Params) -> None:
     frames = ClipFrames(mono(decode(clip), settings.sr), settings).padded
     blocks = {name: block_of(frames, name) for name in stack}
     heights = [3 if block_height(name, settings) > 1 else 1.2 for name in stack]
-    figure = Figure(figsize=(11, 1 + 0.75 * sum(heights)), layout="constrained")
+    figure = Figure(figsize=(8, 1 + 0.75 * sum(heights)), layout="constrained")
     axes = figure.subplots(len(blocks), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (name, rows) in zip(axes, blocks.items(), strict=True):
         _draw_block(ax, name, rows, settings)
     axes[0].set_title(clip.name)
     axes[-1].set_xlabel("time, s")
     with replacing(png) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png", dpi=120)
 
 
 def _first_stack(params: Params) -> tuple[Block, ...]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -47,7 +48,7 @@ def connected(machine: Machine) -> Iterator[MlflowClient]:
         try:
             yield MlflowClient(uri, uri)
         except (MlflowException, RequestException) as error:
-            raise explained(error, uri) from error
+            raise explained(error, uri, machine.tracking_uri is not None) from error
 
 
 def experiment_id(client: MlflowClient, name: str, machine: Machine) -> str:
@@ -68,21 +69,26 @@ def experiment_id(client: MlflowClient, name: str, machine: Machine) -> str:
                 raise
         return experiment_id(client, name, machine)  # another process was first
     if found.lifecycle_stage != "active":
+        where = "" if machine.tracking_uri else f"MLFLOW_TRACKING_URI={shlex.quote(machine.mlflow_uri)} "
         raise InputError(
-            f"registration.experiment: {name} was deleted in MLflow; restore it with mlflow experiments restore"
-            f" -x {found.experiment_id}, or write another name"
+            f"registration.experiment: {name} was deleted in MLflow; restore it with {where}mlflow experiments"
+            f" restore -x {found.experiment_id}, or write another name"
         )
     return str(found.experiment_id)
 
 
-def explained(error: Exception, uri: str) -> InputError | UnavailableError:
-    """An error of MLflow in one line, its kind by whether trying again may help."""
+def explained(error: Exception, uri: str, is_set: bool) -> InputError | UnavailableError:
+    """An error of MLflow in one line, its kind by whether trying again may help.
+
+    Only an address that a person has set, `is_set`, may be the fault.
+    """
     reason = " ".join(str(error).split())[:200]
     code = getattr(error, "error_code", "INTERNAL_ERROR")
     is_sqlite_path = uri.startswith("sqlite") and "locked" not in reason
     if code in AWAY and not is_sqlite_path:
         return UnavailableError(f"MLflow at {shown(uri)}: cannot answer now ({reason}); try again later")
-    return InputError(f"MLflow at {shown(uri)}: {reason}; check MLFLOW_TRACKING_URI and what was asked")
+    remedy = "check MLFLOW_TRACKING_URI and what was asked" if is_set else "check what was asked"
+    return InputError(f"MLflow at {shown(uri)}: {reason}; {remedy}, which may have been deleted in MLflow")
 
 
 def shown(uri: str) -> str:

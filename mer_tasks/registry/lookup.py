@@ -36,6 +36,9 @@ LOGIN = (
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's codes for a model or version that is not there, and for an alias that is not."""
 
+READY = "READY"
+"""The status of a version that is registered; others are pending or failed."""
+
 DELETED = "Deleted_Internal"
 """The stage of a version that was deleted; its row stays."""
 
@@ -75,6 +78,15 @@ class _Address:
             f"{self.text}: is version {number}, which was deleted in MLflow; put another one there with"
             " mer promote --version N --force"
         )
+
+    def found(self, number: str, location: str, seal: str | None, status: str | None) -> "FoundVersion":
+        """The version, unless MLflow has not registered it to the end."""
+        if status not in (None, READY):
+            raise InputError(
+                f"{self.text}: version {number} is {status} in MLflow; delete it there and run mer register,"
+                " or name another one"
+            )
+        return FoundVersion(self.name, number, location, seal)
 
 
 def find_version(machine: Machine, uri: str) -> FoundVersion:
@@ -170,7 +182,7 @@ def _read_tables(connection: sqlite3.Connection, address: _Address) -> FoundVers
             raise address.absent()
         number = str(row[0])
     row = connection.execute(
-        "SELECT COALESCE(storage_location, source), current_stage FROM model_versions"
+        "SELECT COALESCE(storage_location, source), current_stage, status FROM model_versions"
         " WHERE name = ? AND version = ? AND workspace = 'default'",
         (address.name, int(number)),
     ).fetchone()
@@ -181,7 +193,7 @@ def _read_tables(connection: sqlite3.Connection, address: _Address) -> FoundVers
         " WHERE name = ? AND version = ? AND key = ? AND workspace = 'default'",
         (address.name, int(number), SEAL),
     ).fetchone()
-    return FoundVersion(address.name, number, row[0], seal[0] if seal else None)
+    return address.found(number, row[0], seal[0] if seal else None, row[2])
 
 
 def _ask_server(uri: str, address: _Address) -> FoundVersion:
@@ -197,7 +209,7 @@ def _ask_server(uri: str, address: _Address) -> FoundVersion:
         query = {"name": address.name, "version": found["version"]}
         location = _get(client, "model-versions/get-download-uri", query, address)["artifact_uri"]
     tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
-    return FoundVersion(address.name, found["version"], location, tags.get(SEAL))
+    return address.found(found["version"], location, tags.get(SEAL), found.get("status"))
 
 
 def _get(client: Any, path: str, query: Mapping[str, str], address: _Address) -> dict[str, Any]:
@@ -241,7 +253,7 @@ def _ask_mlflow(machine: Machine, address: _Address) -> FoundVersion:
             raise address.absent()
         found = Aliases(client, address.name).version(number)
         location = client.get_model_version_download_uri(address.name, number)
-    return FoundVersion(address.name, number, location, found.tags.get(SEAL))
+    return address.found(number, location, found.tags.get(SEAL), found.status)
 
 
 def _local_folder(location: str) -> Path | None:

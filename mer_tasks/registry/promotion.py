@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from mlflow.entities.model_registry import ModelVersion
+
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.errors import InputError
 from mer_tasks.registry.aliases import CHALLENGER, TAKEN_OUT, Aliases
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.gate import Verdict, judge
+from mer_tasks.registry.lookup import READY
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
@@ -43,7 +46,7 @@ def promote(
         number = version or aliases.number_at(CHALLENGER)
         if number is None:
             raise InputError(f"{name}@{CHALLENGER}: no such version; run mer register, or give --version")
-        tags = aliases.version(number).tags
+        tags = _ready(aliases, name, number, at_alias=not version).tags
         if champion == number:
             return Decision(number, False, champion, "is the champion already")
         if TAKEN_OUT in tags and not version:
@@ -51,7 +54,7 @@ def promote(
             return Decision(number, False, champion, reason)
         verdict = Verdict(True, "a person decided")
         if not force:
-            _check_exists(aliases, name, champion)
+            _check_champion(aliases, name, champion)
             verdict = judge(workspace, params, machine, number, champion)
         with Catalog.open(machine.catalog_url).exclusively("promote"):
             if (now := aliases.champion()) != champion:  # a comparison takes minutes, a person's word counts
@@ -64,7 +67,26 @@ def promote(
     return Decision(number, verdict.passed, number if verdict.passed else champion, verdict.reason)
 
 
-def _check_exists(aliases: Aliases, name: str, champion: str | None) -> None:
+def _ready(aliases: Aliases, name: str, number: str, at_alias: bool) -> ModelVersion:
+    """A version that can go into service; one that stands at the alias `challenger` may have been deleted."""
+    try:
+        found = aliases.version(number)
+    except InputError as error:
+        if not at_alias:
+            raise
+        raise InputError(
+            f"{name}@{CHALLENGER}: is version {number}, which was deleted in MLflow; run mer register, or give"
+            " --version"
+        ) from error
+    if found.status != READY:
+        raise InputError(
+            f"{name} version {number}: is {found.status} in MLflow; delete it there and run mer register, or give"
+            " --version of another one"
+        )
+    return found
+
+
+def _check_champion(aliases: Aliases, name: str, champion: str | None) -> None:
     try:
         if champion:
             aliases.version(champion)

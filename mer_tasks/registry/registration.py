@@ -25,20 +25,26 @@ from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import SEAL
 from mer_tasks.registry.packaging import save_for_mlflow, write_version
 from mer_tasks.registry.process import DESCRIPTION
-from mer_tasks.registry.runs import TRAINING, log_training
+from mer_tasks.registry.runs import TRAINING, airflow_tags, log_training
+from mer_tasks.registry.summary import run_page, version_page
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version in the MLflow registry: which model it is, and the run that trained it."""
+    """A version in the MLflow registry: which model it is, and the run that trained it.
+
+    The pages are their addresses in MLflow, None where there is no server.
+    """
 
     name: str
     version: str
     model: str
     run_id: str
     alias: str
+    run_page: str | None
+    version_page: str | None
 
 
 def register(
@@ -69,7 +75,8 @@ def register(
             number = _version_of(client, name, identity)
         assert number is not None  # the one just added, or that of a process that was first
         client.set_registered_model_alias(name, CHALLENGER, number)
-    return ModelVersion(name, number, chosen, runs[chosen], CHALLENGER)
+    pages = run_page(machine, experiment, runs[chosen]), version_page(machine, name, number)
+    return ModelVersion(name, number, chosen, runs[chosen], CHALLENGER, *pages)
 
 
 def _that_reads_audio(results: Mapping[str, ModelResult], wanted: list[str]) -> str:
@@ -122,7 +129,7 @@ def _add_version(
         name,
         source=f"models:/{model.model_id}",
         run_id=run_id,
-        tags=_tags(result) | {SEAL: seal, TRAINING: _identity(workspace, result)},
+        tags=_tags(result) | airflow_tags() | {SEAL: seal, TRAINING: _identity(workspace, result)},
         description=_text(result),
         model_id=model.model_id,
     )

@@ -13,6 +13,7 @@ import psutil
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.tracking import MlflowClient
 
+from mer_tasks.airflow_run import airflow_run
 from mer_tasks.evaluation.result import ModelResult, result_identity
 from mer_tasks.files import sha256_of
 from mer_tasks.networks.curve import Curve
@@ -23,6 +24,9 @@ TRAINING = "mer.training"
 
 LOGGED_BY = "mer.logged_by"
 """The tag of a run with the host, process and start of who logs it."""
+
+AIRFLOW_RUN, AIRFLOW_PAGE = "mer.airflow_run", "mer.airflow_page"
+"""The tags of a run and a version with the id and the address of the run in Airflow that made them."""
 
 PARENT = "mlflow.parentRunId"
 
@@ -131,7 +135,15 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
         tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
     if commit := _git_commit(Path(__file__).parent):
         tags["mer.commit"] = commit
-    return tags
+    return tags | airflow_tags()
+
+
+def airflow_tags() -> dict[str, str]:
+    """Which run of Airflow this process works for, as tags; none outside Airflow."""
+    run = airflow_run()
+    if run is None:
+        return {}
+    return {AIRFLOW_RUN: run.run_id} | ({AIRFLOW_PAGE: run.page} if run.page else {})
 
 
 def _git_commit(folder: Path) -> str | None:

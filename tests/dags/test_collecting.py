@@ -96,6 +96,7 @@ def test_charts_are_read_and_their_songs_collected(project: Path, database: None
     assert (states["announce"], states["summarise"]) == (["success"], ["failed"])
     alerts = [json.loads(line) for line in (project / "var" / "alerts.jsonl").read_text().splitlines()]
     assert any("absent.m3u" in alert["text"] for alert in alerts)
+    assert "refresh_charts: task refresh absent failed" in [alert["title"] for alert in alerts]
     assert any("1 of 3 charts not read: absent" in alert["text"] for alert in alerts)
 
     states, summary = outcome(dags["refresh_charts"], chart="sad")

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.serialization.serialized_objects import DagSerialization
 
 from tests.dags.conftest import DAGS
@@ -46,10 +48,10 @@ def test_parsing_imports_nothing_heavy() -> None:
 def test_every_task_says_what_it_does_and_tells_a_person_when_it_fails(dag: DAG) -> None:
     from dag_common import alert
 
-    for task in dag.tasks:
-        assert task.doc_md, task.task_id
-        assert task.on_failure_callback in (alert, [alert]), task.task_id
-        assert task.retries == 2
+    for one in dag.tasks:
+        assert one.doc_md, one.task_id
+        assert one.on_failure_callback in (alert, [alert]), one.task_id
+        assert one.retries == 2
 
 
 def test_every_field_of_a_form_is_described_and_starts_valid(dag: DAG) -> None:
@@ -69,8 +71,8 @@ def test_serialising_is_stable_and_complete(dag: DAG) -> None:
     assert json.loads(json.dumps(once)) == json.loads(json.dumps(DagSerialization.to_dict(dag)))
     back = DagSerialization.from_dict(json.loads(json.dumps(once)))
     assert back.task_dict.keys() == dag.task_dict.keys()
-    for task in dag.tasks:
-        assert back.task_dict[task.task_id].downstream_task_ids == task.downstream_task_ids
+    for one in dag.tasks:
+        assert back.task_dict[one.task_id].downstream_task_ids == one.downstream_task_ids
 
 
 def test_the_alert_reaches_the_one_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,3 +91,35 @@ def test_the_alert_reaches_the_one_way_out(tmp_path: Path, monkeypatch: pytest.M
     kept = json.loads((tmp_path / "alerts.jsonl").read_text(encoding="utf-8"))
     assert "validate" in kept["title"]
     assert "no calm song" in kept["text"]
+
+
+def test_the_alert_of_a_lost_worker_names_what_its_task_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow sends it from another process, in which nothing of the task was rendered."""
+    from dag_common import alert
+
+    monkeypatch.setenv("MER_HOME", str(tmp_path))
+    with DAG("retrain", schedule=None) as dag:
+
+        @task(map_index_template="{{ task.op_kwargs['model'] }}", on_failure_callback=alert)
+        def train(model: str) -> None:
+            """Train."""
+
+        train.expand(model=["a", "resnet18"])
+
+    instance = RuntimeTaskInstance.model_construct(
+        id=uuid4(),
+        task=dag.task_dict["train"],
+        dag_id="retrain",
+        task_id="train",
+        run_id="one",
+        try_number=3,
+        map_index=1,
+        max_tries=2,
+    )
+    context = instance.get_template_context() | {"dag_run": SimpleNamespace(conf={}), "params": {}}
+    alert({**context, "exception": "killed by signal 9"})
+    kept = json.loads((tmp_path / "alerts.jsonl").read_text(encoding="utf-8"))
+    assert kept["title"] == "retrain: task train resnet18 failed"
+    assert "/dags/retrain/runs/one/tasks/train/mapped/1?try_number=3" in kept["text"]

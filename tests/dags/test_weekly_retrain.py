@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -35,15 +36,41 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         "train": (["evaluate", "train_on_gpu"], "default", "default_pool", "6:00:00"),
         "train_on_gpu": (["evaluate"], "gpu", "gpu", "6:00:00"),
         "evaluate": (["register"], "default", "default_pool", "2:00:00"),
-        "register": (["promote"], "default", "default_pool", "2:00:00"),
-        "promote": ([], "default", "default_pool", "2:00:00"),
+        "register": (["promote", "report"], "default", "default_pool", "2:00:00"),
+        "promote": (["report"], "default", "default_pool", "2:00:00"),
+        "report": ([], "default", "default_pool", "2:00:00"),
     }
     mapped = [task for task in dag.tasks if task.is_mapped]
     assert [task.task_id for task in mapped] == ["train", "train_on_gpu"]
     assert [task.max_active_tis_per_dagrun for task in mapped] == [1, 1]
     rules = {task.task_id: task.trigger_rule for task in dag.tasks if task.trigger_rule != "all_success"}
-    assert rules == {"train_on_gpu": "none_failed", "evaluate": "none_failed_min_one_success"}
+    assert rules == {
+        "train_on_gpu": "none_failed",
+        "evaluate": "none_failed_min_one_success",
+        "report": "none_failed",  # promote is skipped where a person decides
+    }
     assert (dag.max_active_runs, dag.catchup) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("returned", "addresses"),
+    [
+        ({"run_page": "http://m/#/r", "version_page": "http://m/#/v"}, ["http://m/#/r", "http://m/#/v"]),
+        ({"run_page": None, "version_page": None}, ["", ""]),  # there is no MLflow server
+        (None, ["", ""]),  # the task failed
+    ],
+)
+def test_the_report_s_buttons_open_mlflow(
+    dag: DAG, returned: dict[str, object] | None, addresses: list[str]
+) -> None:
+    report = DagSerialization.from_dict(DagSerialization.to_dict(dag)).task_dict["report"]
+    assert {link.name: link.xcom_key for link in report.operator_extra_links} == {
+        "Run in MLflow": "link_run_page",
+        "Version in MLflow": "link_version_page",
+    }
+    instance = SimpleNamespace(xcom_pull=lambda task_ids: returned if task_ids == "report" else None)
+    task = dag.task_dict["report"]
+    assert [link.get_link(task, ti_key=instance) for link in task.operator_extra_links] == addresses
 
 
 def test_it_runs_on_mondays_and_not_by_being_unpaused(dag: DAG) -> None:

@@ -206,6 +206,6 @@ def test_a_wider_interval_is_a_longer_line(tmp_path: Path) -> None:
 def test_a_comparison_grows_with_its_models(n_models: int, tmp_path: Path) -> None:
     plots.comparison(tmp_path / "x.png", [model(f"m{n}", 1 - n / 12) for n in range(n_models)], "Title")
     picture = pixels(tmp_path / "x.png")
-    assert picture.shape[0] == pytest.approx((1.4 + 0.6 * n_models) * 110, abs=2)
+    assert picture.shape[0] == pytest.approx((1.4 + 0.6 * n_models) * plots.DPI, abs=2)
     dots = np.unique(places_of(picture, TRAIN)[:, 0])
     assert (np.diff(dots) > 20).sum() == n_models - 1  # a line of ink a model, and white between them

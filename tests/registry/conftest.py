@@ -142,9 +142,20 @@ def _train(root: Path) -> None:
     project.train()
 
 
+AIRFLOW = {
+    "AIRFLOW_CTX_DAG_ID": "weekly_retrain",
+    "AIRFLOW_CTX_DAG_RUN_ID": "scheduled__one",
+    "AIRFLOW__API__BASE_URL": "https://airflow.example.org",
+}
+"""In which run of Airflow the versions of `registered` are made."""
+
+
 def _register(trained: Path, root: Path) -> None:
     project = Project(shutil.copytree(trained, root))
-    assert [project.register("bad"), project.register("good")] == ["1", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in AIRFLOW.items():
+            patch.setenv(name, value)
+        assert [project.register("bad"), project.register("good")] == ["1", "2"]
 
 
 def _create_registry(root: Path) -> None:

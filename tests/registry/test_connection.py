@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -110,9 +111,39 @@ def test_a_server_may_fail_later(
     ],
 )
 def test_errors_by_whether_trying_again_may_help(error: Exception, uri: str, kind: type[Exception]) -> None:
-    told = explained(error, uri)
+    told = explained(error, uri, is_set=True)
     assert type(told) is kind
     assert "\n" not in str(told) and "secret" not in str(told)
+
+
+def test_what_was_deleted_is_named_and_a_variable_that_nobody_set_is_not_blamed(
+    machine: Machine, empty_registry: Path
+) -> None:
+    (machine.home / "mlflow").mkdir(parents=True)
+    shutil.copy(empty_registry, machine.home / "mlflow")
+    is_set = at(machine, machine.mlflow_uri)
+    with connected(machine) as client:
+        found = experiment_id(client, "mood", machine)
+        client.delete_experiment(found)
+    command = f"mlflow experiments restore -x {found}"
+    for one, remedy in (
+        (is_set, f"with {command}"),
+        (machine, f"with MLFLOW_TRACKING_URI=sqlite:///.*/var/mlflow/mlflow[.]db {command}"),
+    ):
+        told = (
+            f"^registration[.]experiment: mood was deleted in MLflow; restore it {remedy}, or write another"
+        )
+        with pytest.raises(InputError, match=told), connected(one) as client:
+            experiment_id(client, "mood", one)
+        with (
+            pytest.raises(InputError, match=r"check .*what was asked, which may have been deleted") as caught,
+            connected(one) as client,
+        ):
+            client.get_run("0" * 32)
+        assert ("MLFLOW_TRACKING_URI" in str(caught.value)) == (one is is_set)
+    with connected(machine) as client:
+        client.restore_experiment(found)
+        assert experiment_id(client, "mood", machine) == found
 
 
 def test_nothing_is_changed_afterwards(

@@ -95,6 +95,29 @@ def test_an_alias_of_a_deleted_version_is_one_line(served: Project) -> None:
         patch.setenv("MLFLOW_TRACKING_URI", url)
         with pytest.raises(InputError, match=dangling):
             find_version(served.machine, "models:/mood@champion")
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE model_versions SET status = 'FAILED_REGISTRATION' WHERE version = 2")
+        with pytest.raises(InputError, match=r"^models:/mood/2: version 2 is FAILED_REGISTRATION in MLflow"):
+            find_version(served.machine, "models:/mood/2")
+        client_of(served).delete_registered_model("mood")
+        for address in ("models:/mood@champion", "models:/mood/2"):
+            with pytest.raises(InputError, match=r": no such version; run mer register and mer promote"):
+                find_version(served.machine, address)
+
+
+@pytest.mark.parametrize("status", ["FAILED_REGISTRATION", "PENDING_REGISTRATION"])
+def test_a_version_that_is_not_registered_to_the_end_is_one_line(
+    served: Project, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = served.machine.home / "mlflow" / "mlflow.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE model_versions SET status = ? WHERE version = 2", (status,))
+    told = rf"^models:/mood@challenger: version 2 is {status} in MLflow; delete it there and run mer register"
+    with pytest.raises(InputError, match=told):
+        find_version(served.machine, "models:/mood@challenger")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")  # MLflow itself is asked
+    with pytest.raises(InputError, match=told):
+        find_version(served.machine, "models:/mood@challenger")
 
 
 def test_no_database_yet_and_no_database_at_all(

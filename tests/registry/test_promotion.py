@@ -342,6 +342,28 @@ def test_a_champion_deleted_in_mlflow_is_one_line(scene: Scene) -> None:
     assert scene.promote(second, force=True).champion == second
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "DELETE FROM model_versions",
+            r"^mood@challenger: is version 1, which was deleted in MLflow; run mer register, or give --version$",
+        ),
+        (
+            "UPDATE model_versions SET status = 'FAILED_REGISTRATION'",
+            r"^mood version 1: is FAILED_REGISTRATION in MLflow; delete it there and run mer register, or give",
+        ),
+    ],
+)
+def test_a_challenger_that_is_gone_or_half_there_is_one_line(scene: Scene, change: str, told: str) -> None:
+    scene.add()
+    with sqlite3.connect(scene.machine.home / "mlflow" / "mlflow.db") as connection:
+        connection.execute(change)
+    for force in (False, True):
+        with pytest.raises(InputError, match=told):
+            scene.promote(force=force)
+
+
 def test_a_version_that_cannot_answer_here_is_one_line(scene: Scene) -> None:
     number = scene.add()
     folder = next(scene.workspace.root.glob("versions/*"))

@@ -100,6 +100,14 @@ def test_a_run_holds_what_was_trained(served: Project) -> None:
     )
 
 
+def test_a_run_and_a_version_name_the_run_of_airflow_that_made_them(served: Project) -> None:
+    client = client_of(served)
+    version = client.get_model_version("mood", "2")
+    page = "https://airflow.example.org/dags/weekly_retrain/runs/scheduled__one"
+    for tags in (version.tags, client.get_run(version.run_id).data.tags):
+        assert (tags["mer.airflow_run"], tags["mer.airflow_page"]) == ("scheduled__one", page)
+
+
 def test_it_leaves_no_trace_in_the_caller(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
