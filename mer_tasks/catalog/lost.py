@@ -68,6 +68,7 @@ def watch_store(
     return check_store(catalog, collections, recipe, store, machine.n_workers, datetime.now(UTC)).lost
 
 
+@patiently
 def count_clips(catalog: Catalog) -> int:
     """How many clips `verify_clips` looks at."""
     with catalog.reading() as connection:
@@ -101,17 +102,20 @@ def lost_alert(lost: Sequence[LostClip], store: Path) -> Alert:
 
 
 def _pages(catalog: Catalog) -> Iterator[list[str]]:
-    last = ""
-    while True:
-        page = select(clips.c.sha256).distinct().where(is_kept(), clips.c.sha256 > last)
-        with catalog.reading() as connection:
-            found = list(connection.scalars(page.order_by(clips.c.sha256).limit(PAGE)))
-        if not found:
-            return
-        yield found
-        last = found[-1]
+    page = _page_after(catalog, "")
+    while page:
+        yield page
+        page = _page_after(catalog, page[-1])
 
 
+@patiently
+def _page_after(catalog: Catalog, last: str) -> list[str]:
+    page = select(clips.c.sha256).distinct().where(is_kept(), clips.c.sha256 > last)
+    with catalog.reading() as connection:
+        return list(connection.scalars(page.order_by(clips.c.sha256).limit(PAGE)))
+
+
+@patiently
 def _newest_id(catalog: Catalog) -> int:
     with catalog.reading() as connection:
         return connection.scalar(select(func.max(clips.c.id))) or 0
