@@ -22,10 +22,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.cut import cut_clip
 from mer_tasks.audio.decode import AudioError
-from mer_tasks.catalog.clips import clip_recipe, clips_of, record_clip
+from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.lost import LostClip, StoreCheck, check_store
 from mer_tasks.catalog.queue import (
     LEASE,
     ClaimPolicy,
@@ -55,6 +56,7 @@ class CollectReport:
     """What a collection came to, song by song."""
 
     kept: int
+    lost: tuple[LostClip, ...] = ()
     clips: int = 0
     n_bytes: int = 0
     seconds: float = 0.0
@@ -62,11 +64,12 @@ class CollectReport:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The report as JSON: clips cut and kept, failures by kind, bytes over the network, seconds of work."""
+        """The report as JSON: clips cut, kept and lost, failures by kind, bytes over the network, seconds of work."""
         kinds = Counter(str(failure.failure) for failure in self.failures)
         return {
             "new": self.clips,
             "kept": self.kept,
+            "lost": len(self.lost),
             "failed": dict(sorted(kinds.items())),
             "n_bytes": self.n_bytes,
             "seconds": round(self.seconds, 1),
@@ -77,8 +80,9 @@ class CollectReport:
         """The report in one line."""
         kinds = ", ".join(f"{n} {kind}" for kind, n in self.summary["failed"].items())
         none = f"{len(self.failures)} songs gave none" + (f" ({kinds})" if kinds else "")
+        lost = f", {len(self.lost)} lost from the store" if self.lost else ""
         cost = f"{self.n_bytes / 1e6:.1f} MB, {self.seconds:.0f} s of work"
-        return f"{self.clips} clips cut, {self.kept} kept, {none}; {cost}"
+        return f"{self.clips} clips cut, {self.kept} kept{lost}, {none}; {cost}"
 
     def add(self, outcome: ClipOutcome) -> None:
         """Count an outcome."""
@@ -100,7 +104,7 @@ def collect_clips(
 ) -> CollectReport:
     """Cut the clips of the songs that are due, at most `limit`, and record each outcome as it arrives.
 
-    With `again` what failed is due now, whenever its next try would be.
+    A clip that is missing or altered in the store is lost, and its song due. With `again` what failed is due now, whenever its next try would be.
     Several collectors may do so at once: each song is claimed by one of them. Stopped at any instant, the next
     call goes on where this one stood.
 
@@ -108,7 +112,7 @@ def collect_clips(
         InputError: a collection holds no song, or the disk is full.
     """
     started, policy = datetime.now(UTC), _claim_policy(params, collections)
-    report = CollectReport(kept=_tidy(catalog, policy, clip_store, started))
+    report = CollectReport(*_tidy(catalog, policy, clip_store, n_workers, started))
     if again:
         end_waiting(catalog, policy, started)
     due = n_due(catalog, policy, started)
@@ -128,23 +132,26 @@ def collect_clips(
     return report
 
 
-def count_due(catalog: Catalog, collections: tuple[str, ...], clip_store: Path, params: Params) -> int:
-    """How many songs `collect_clips` would take now.
+def count_due(
+    catalog: Catalog, collections: tuple[str, ...], clip_store: Path, params: Params, n_workers: int
+) -> tuple[int, tuple[LostClip, ...]]:
+    """How many songs `collect_clips` would take now, and which songs' clips were found to be lost.
 
     Raises:
         InputError: a collection holds no song.
     """
     now, policy = datetime.now(UTC), _claim_policy(params, collections)
-    _tidy(catalog, policy, clip_store, now)
-    return n_due(catalog, policy, now)
+    lost = _tidy(catalog, policy, clip_store, n_workers, now).lost
+    return n_due(catalog, policy, now), lost
 
 
-def _tidy(catalog: Catalog, policy: ClaimPolicy, clip_store: Path, now: datetime) -> int:
-    """Bring the queue up to date with the store and the settings; return how many clips are there."""
-    stored = clips_of(catalog, policy.collections, policy.recipe)
-    lost = [song for song, sha256 in stored.items() if not clip_path(clip_store, sha256).is_file()]
-    tidy_queue(catalog, policy, lost, now)
-    return len(stored) - len(lost)
+def _tidy(
+    catalog: Catalog, policy: ClaimPolicy, clip_store: Path, n_threads: int, now: datetime
+) -> StoreCheck:
+    """Bring the queue up to date with the store and the settings."""
+    found = check_store(catalog, policy.collections, policy.recipe, clip_store, n_threads, now)
+    tidy_queue(catalog, policy, now)
+    return found
 
 
 def _claim_policy(params: Params, collections: tuple[str, ...]) -> ClaimPolicy:

@@ -17,7 +17,10 @@ from typing import IO, Any
 import psutil
 from ruamel.yaml import YAML
 
+from mer_tasks.alerts import send_alert
+from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.lost import lost_alert, watch_store
 from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
 from mer_tasks.errors import InputError
@@ -106,8 +109,12 @@ def write_state(workspace: Workspace, params: Params, machine: Machine) -> None:
 
 
 def write_catalog_state(workspace: Workspace, machine: Machine) -> None:
-    """Write the catalog's revision, which changes whenever something was observed."""
-    write_text(workspace.catalog_revision, f"{Catalog.open(machine.catalog_url).revision()}\n")
+    """Write the catalog's revision, which changes whenever something was observed, such as a clip that was lost."""
+    catalog, params = Catalog.open(machine.catalog_url), load_params(workspace.params_file)
+    recipe = clip_recipe(params.clips)
+    if lost := watch_store(catalog, params.snapshot.collections, recipe, machine):
+        send_alert(lost_alert(lost, machine.clip_store), machine)
+    write_text(workspace.catalog_revision, f"{catalog.revision()}\n")
 
 
 def write_code_state(workspace: Workspace, params: Params, machine: Machine) -> None:

@@ -145,6 +145,7 @@ class QualitySettings(Section):
     clip_tolerance_s: PositiveFloat
     clip_length_mostly: Share
     max_left_out_share: Share
+    max_lost_share: Share
 
 
 FRAMES_HZ = 100

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from mer_tasks.domain import normalised
 from mer_tasks.errors import InputError
 
 LONGEST_ID = 200
 """Characters of a track's id: as many as the catalog's column takes."""
 
 COLLECTION_NAME = re.compile(r"\w[\w.-]{0,99}")
+PERSON_NAME = re.compile(r"\w(?:[\w .@'+-]{0,98}[\w.])?")
 CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -65,6 +67,19 @@ def collection_name(text: str) -> str:
     if not COLLECTION_NAME.fullmatch(text):
         raise InputError(f"{text!r}: a name has letters, digits, _, - and . only, up to 100")
     return text
+
+
+def person_name(text: str) -> str:
+    """The name that a person's labels are known by, the same in any case, width and spacing.
+
+    Raises:
+        InputError: it is empty, too long, or has something else in it than letters, digits, spaces and . _ @ ' + -.
+    """
+    if not (name := normalised(text)):
+        raise InputError("by is empty; say who gives the label, with --by NAME or the column by")
+    if not PERSON_NAME.fullmatch(name):
+        raise InputError(f"by {text!r}: a name has letters, digits, spaces and . _ @ ' + - only, up to 100")
+    return name
 
 
 def path_inside(text: str, folder: Path) -> str:

@@ -16,11 +16,13 @@ from sqlalchemy import select
 
 from mer_tasks.audio.cut import clip_path, cut_clip
 from mer_tasks.audio.decode import duration_of
+from mer_tasks.audio.store import find_flaw
 from mer_tasks.catalog.clips import clip_recipe, clips_of
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import clips
-from mer_tasks.collect import collect_clips
+from mer_tasks.catalog.snapshot import take_snapshot
+from mer_tasks.collect import collect_clips, count_due
 from mer_tasks.domain import Failure
 from mer_tasks.settings import Params
 
@@ -206,6 +208,52 @@ def test_two_settings_that_take_turns_cut_each_song_once_and_keep_to_their_own_c
     assert [collect(params=params).clips for params in (longer, short, longer)] == [0, 1, 0]
     durations = {round(duration_of(clip_path(store, sha256)), 1) for sha256 in own.values()}
     assert max(durations) < 1.2
+
+
+def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
+    url: str, tmp_path: Path, scratch: Path, short: Params, write_tone: WriteTone
+) -> None:
+    catalog, music, store = Catalog.open(url), tmp_path / "music", tmp_path / "clips"
+    names = ("text", "folder", "link", "other", "deleted", "whole", "gone")
+    for number, name in enumerate(names):
+        write_tone(music / f"{name}.wav", hz=300 + 50 * number)
+    bring(catalog, music, **{name: f"{name}.wav" for name in names})
+    collect = partial(collect_clips, catalog, ("x",), store, short, n_workers=2)
+    assert collect().clips == len(names)
+    before = recorded(catalog)
+    stored = {name: clip_path(store, before[name]) for name in names}
+    stored["text"].write_text("hello")
+    stored["link"].rename(tmp_path / "elsewhere.mp3")
+    stored["link"].symlink_to(tmp_path / "elsewhere.mp3")
+    stored["other"].write_bytes(stored["whole"].read_bytes())
+    for name in ("folder", "deleted"):
+        stored[name].unlink()
+    stored["folder"].mkdir()
+    stored["gone"].write_bytes(b"")
+    (music / "gone.wav").unlink()
+
+    due, lost = count_due(catalog, ("x",), store, short, n_workers=2)
+
+    assert due == len(lost) == 6
+    assert {clip.track_id: clip.kind for clip in lost} == {
+        **dict.fromkeys(("text", "folder", "link", "other", "gone"), "altered"),
+        "deleted": "missing",
+    }
+    report = collect()
+    assert (report.kept, report.clips, report.lost) == (1, 5, ())
+    assert [failure.track_id for failure in report.failures] == ["gone"]
+    after = recorded(catalog)
+    assert after.pop("gone") != before.pop("gone")
+    assert after == before
+    assert all(find_flaw(stored[name]) is None for name in after)
+    assert not stored["gone"].exists()
+    settings = short.snapshot.model_copy(update={"collections": ("x",)})
+    snapshot = take_snapshot(catalog, settings, clip_recipe(short.clips))
+    assert sorted(snapshot.songs["track_id"]) == sorted(after)
+    (reason,) = snapshot.left_out["reason"]
+    assert reason.startswith("no clip: its clip was altered in the clip store: it is empty; ")
+    assert "gone.wav" in reason
+    assert (collect().clips, collect().lost) == (0, ())
 
 
 def test_what_was_mended_need_not_wait(

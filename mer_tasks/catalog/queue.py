@@ -100,20 +100,13 @@ def asks_youtube(song: Track) -> bool:
 
 
 @patiently
-def tidy_queue(catalog: Catalog, policy: ClaimPolicy, lost: Collection[str], now: datetime) -> None:
-    """Make due what has no clip of this recipe, or whose clip was `lost` from the store.
-
-    The claims of dead workers of this machine are released.
-    """
+def tidy_queue(catalog: Catalog, policy: ClaimPolicy, now: datetime) -> None:
+    """Make due what has no clip of this recipe, and release the claims of dead workers of this machine."""
     other_way = _in(policy) & queue.c.recipe.not_in([policy.recipe, policy.attempt])
-    done = queue.c.due_at.is_(None) & queue.c.worker_id.is_(None)
     with catalog.transaction() as connection:
         for stale, due_at in ((other_way & _has_clip(policy.recipe), None), (other_way, now)):
             values = {"due_at": due_at, "n_failures": 0, "recipe": policy.recipe}
             connection.execute(update(queue).where(stale).values(values))
-        for part in in_parts(lost):
-            again = update(queue).where(queue.c.track_id.in_(part), done)
-            connection.execute(again.values(due_at=now, n_failures=0))
         worker_ids = connection.scalars(
             select(queue.c.worker_id).where(queue.c.worker_id.is_not(None)).distinct()
         )
@@ -173,6 +166,14 @@ def release_songs(catalog: Catalog, worker_id: str) -> None:
         connection.execute(claimed.values(worker_id=None, lease_until=None))
 
 
+def make_due(connection: Connection, songs: Collection[str], now: datetime) -> None:
+    """Make due those of some songs that were done and have no clip of their recipe any more."""
+    done = queue.c.due_at.is_(None) & queue.c.worker_id.is_(None)
+    for part in in_parts(songs):
+        again = update(queue).where(queue.c.track_id.in_(part), done, ~_has_clip(queue.c.recipe))
+        connection.execute(again.values(due_at=now, n_failures=0))
+
+
 def complete_attempt(
     connection: Connection,
     track_id: str,
@@ -216,7 +217,7 @@ def _is_for(policy: ClaimPolicy) -> ColumnElement[bool]:
     return _in(policy) & or_(queue.c.recipe.is_(None), queue.c.recipe.in_([policy.recipe, policy.attempt]))
 
 
-def _has_clip(recipe: str) -> ColumnElement[bool]:
+def _has_clip(recipe: str | ColumnElement[Any]) -> ColumnElement[bool]:
     """That a song has a clip of a recipe, cut since its audio is where it is."""
     own = (clips.c.track_id == queue.c.track_id) & (clips.c.id > func.coalesce(queue.c.moved_after, 0))
     return select(clips.c.id).where(own, is_cut_by(recipe)).correlate(queue).exists()
@@ -228,6 +229,7 @@ def _searches_left(connection: Connection, policy: ClaimPolicy, now: datetime) -
         return 0
     searched = select(func.count()).select_from(clips.join(queue, clips.c.track_id == queue.c.track_id))
     lately = clips.c.observed_at > now - timedelta(hours=1)
-    done = connection.scalar(searched.where(queue.c.searched, lately)) or 0
+    attempted = clips.c.seconds.is_not(None)
+    done = connection.scalar(searched.where(queue.c.searched, lately, attempted)) or 0
     claimed = select(func.count()).select_from(queue).where(queue.c.searched, queue.c.lease_until > now)
     return max(0, policy.searches_per_hour - done - (connection.scalar(claimed) or 0))

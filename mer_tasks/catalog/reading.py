@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, Table, or_, select
 
 from mer_tasks.catalog.schema import clips, items
 from mer_tasks.domain import Track
@@ -77,19 +77,28 @@ def songs_anywhere(connection: Connection, only: Collection[str]) -> dict[str, T
     return _as_songs(newest(connection, items, "collection", only=only))
 
 
-def is_cut_by(recipe: str, by: datetime | None = None) -> ColumnElement[bool]:
+def is_cut_by(recipe: str | ColumnElement[Any], by: datetime | None = None) -> ColumnElement[bool]:
     """That a row of `clips` is a clip cut by a recipe, as far as was known at `by`.
 
-    A clip whose recipe is unknown counts as cut by any, until a later one of the song has a known recipe.
+    A clip whose recipe is unknown counts as cut by any, until a later one of the song has a known recipe. One
+    that was lost from the store counts no more.
     """
     later = clips.alias()
-    known_later = select(later.c.id).where(
-        later.c.track_id == clips.c.track_id, later.c.id > clips.c.id, later.c.recipe.is_not(None)
-    )
-    if by:
-        known_later = known_later.where(later.c.observed_at <= by)
-    is_any = clips.c.recipe.is_(None) & ~known_later.correlate(clips).exists()
-    return clips.c.sha256.is_not(None) & or_(clips.c.recipe == recipe, is_any)
+    known = later.c.recipe.is_not(None) & later.c.sha256.is_not(None)
+    is_any = clips.c.recipe.is_(None) & ~_is_followed(later, known, by)
+    return is_kept(by) & or_(clips.c.recipe == recipe, is_any)
+
+
+def is_kept(by: datetime | None = None) -> ColumnElement[bool]:
+    """That a row of `clips` is a clip that was not lost from the store, as far as was known at `by`."""
+    later = clips.alias()
+    return clips.c.sha256.is_not(None) & ~_is_followed(later, later.c.lost_sha256 == clips.c.sha256, by)
+
+
+def _is_followed(later: FromClause, what: ColumnElement[bool], by: datetime | None) -> ColumnElement[bool]:
+    """That a row of `clips` is followed by another of its song, `later`, of which `what` is true."""
+    rows = select(later.c.id).where(later.c.track_id == clips.c.track_id, later.c.id > clips.c.id, what)
+    return (rows.where(later.c.observed_at <= by) if by else rows).correlate(clips).exists()
 
 
 def collections_filled(connection: Connection) -> set[str]:

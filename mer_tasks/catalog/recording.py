@@ -47,7 +47,7 @@ def record_statements(
     """
     source = f"{kind}:{collection}"
     before = _statements_before(connection, collection, source, statements)
-    at = _moment(connection, source, now)
+    at = moment_of(connection, source, now)
     _add_tracks(connection, statements, at)
     locations = _locations(connection, statements)
     stamp = {"source": source, "observed_at": at}
@@ -78,7 +78,7 @@ def _statements_before(
     }
 
 
-def _moment(connection: Connection, source: str, now: datetime) -> datetime:
+def moment_of(connection: Connection, source: str, now: datetime) -> datetime:
     """`now`, or just after the source's last statement.
 
     One moment is one observation, so a clock that was set back must not give an old moment again.

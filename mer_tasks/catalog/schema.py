@@ -96,13 +96,17 @@ labels = Table(
     metadata,
     _id(),
     _track_id(),
-    Column("mood", String, nullable=False),
+    Column("mood", String),
     Column("kind", String, nullable=False),
     Column("source", String, nullable=False),
+    Column("note", String),
     _observed_at(),
     Index("ix_labels_source", "source", "track_id"),
 )
-"""A song's mood by a source, such as "file:moodify"; `kind` is the `LabelKind` in it."""
+"""A song's mood by a source, such as "file:moodify" or "person:ann"; `kind` is the `LabelKind` in it.
+
+A mood of null takes the source's earlier one back; `note` is what a person gives as the reason.
+"""
 
 measurements = Table(
     "measurements",
@@ -135,12 +139,14 @@ clips = Table(
     Column("n_bytes", BigInteger),
     Column("seconds", Float),
     Column("next_try_at", UtcDateTime),
+    Column("lost_sha256", String(64)),
     _observed_at(),
     CheckConstraint("(sha256 IS NULL) <> (reason IS NULL)", name="clip_or_reason"),
 )
 """Every attempt to cut a song's clip: the clip, or the reason there is none and when to try again.
 
-`recipe` names the settings that a clip was cut by; null where they are not known.
+`recipe` names the settings that a clip was cut by; null where they are not known. A row with `lost_sha256` is no
+attempt: it says why a clip that was cut earlier, of these bytes, counts no more. Only attempts have `seconds`.
 """
 
 chart_readings = Table(

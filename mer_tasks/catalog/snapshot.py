@@ -1,7 +1,7 @@
 """The data set as of a day: each song with one mood and what models need, and why others are left out."""
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any
@@ -31,7 +31,8 @@ from mer_tasks.settings import SnapshotSettings as Settings
 class _Song:
     """What the catalog knows of a song: each source's newest statement, and its clip.
 
-    It may be cut (`is_cut`) and yet have no clip of the recipe; `failure` is why the last attempt gave none.
+    It may be cut (`is_cut`) and yet have no clip of the recipe; `loss` is what became of that clip in the store,
+    `failure` why the last attempt gave none.
     """
 
     track: Track
@@ -40,6 +41,7 @@ class _Song:
     numbers: dict[str, float] = field(default_factory=dict)
     clip: Row[Any] | None = None
     is_cut: bool = False
+    loss: str | None = None
     failure: str | None = None
 
     def decisive(self) -> list[Row[Any]]:
@@ -60,7 +62,7 @@ def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot
 
     A song's mood is what people give, else files, else charts; the newest statement of each counts.
     People and files must agree, charts vote, and a tie is no mood. A song with several ids counts
-    once. Files of other collections do not count.
+    once, and what a person says of one id holds for all of them. Files of other collections do not count.
 
     Raises:
         InputError: a collection holds no song on that day.
@@ -91,7 +93,7 @@ def _known_songs(connection: Connection, settings: Settings, recipe: str) -> dic
     for row in connection.execute(listed.where(items.c.collection.in_(settings.collections))):
         songs[row.track_id].collections.add(row.collection)
     for statement in _statements(connection, labels, settings):
-        if statement.track_id in songs:
+        if statement.track_id in songs and statement.mood is not None:  # which takes an earlier one back
             songs[statement.track_id].statements.append(statement)
     for given in _statements(connection, measurements, settings):
         if given.track_id in songs:
@@ -109,7 +111,10 @@ def _add_attempts(
         if song := songs.get(attempt.track_id):
             song.clip = attempt if attempt.counts else song.clip
             song.is_cut = song.is_cut or attempt.sha256 is not None
-            song.failure = attempt.reason
+            if attempt.lost_sha256 is None:
+                song.failure = attempt.reason
+            elif attempt.recipe in (None, recipe):
+                song.loss, song.failure = attempt.reason, None
 
 
 def _of_collections(table: Table, settings: Settings) -> ColumnElement[bool]:
@@ -142,6 +147,7 @@ def _reasons(songs: Mapping[str, _Song], needs: Collection[str]) -> dict[str, st
     """Why songs are left out, by id."""
     reasons: dict[str, str] = {}
     for ids in _same_songs(songs):
+        _share_peoples_labels([songs[track_id] for track_id in ids])
         claims = {(mood, track_id) for track_id in ids for mood in songs[track_id].moods()}
         kept = None
         for track_id in ids:
@@ -172,6 +178,14 @@ def _same_songs(songs: Mapping[str, _Song]) -> list[list[str]]:
     return [sorted(ids) for ids in same.subsets()]
 
 
+def _share_peoples_labels(same: Sequence[_Song]) -> None:
+    """Let the newest label of each person hold for all ids of one song: a person means the song, not the id."""
+    given = [one for song in same for one in song.statements if one.kind == LabelKind.PERSON]
+    newest_of_each = {one.source: one for one in sorted(given, key=lambda one: one.id)}
+    for song in same if given else ():
+        song.statements = list(newest_of_each.values())
+
+
 def _disagreement(song: _Song, claims: Collection[tuple[str, str]]) -> str | None:
     """Which moods a song has where there is no one mood, and by which sources, or under which ids."""
     moods = song.moods()
@@ -199,6 +213,8 @@ def _lack(song: _Song, needs: Collection[str]) -> str | None:
 def _why_no_clip(song: _Song) -> str:
     if not song.track.may_fetch:
         return f"its licence does not allow a download ({song.track.licence or 'none given'})"
+    if song.loss:
+        return f"{song.loss}; {song.failure or 'run mer clips'}"
     if song.failure:
         return song.failure
     if song.is_cut:

@@ -47,10 +47,10 @@ def read_songs(file: Path, columns: Mapping[str, str], moods: Mapping[str, str])
         InputError: the file is not there, not UTF-8, empty, or lacks a column; a bad row is no such case.
     """
     meaning = _meaning(moods)
-    header, *records = _records(file)
+    header, *records = table_records(file, "songs")
     names = _names(file, header, columns)
     whole = [record for record in records if len(record.fields) == len(names)]
-    problems = [_misshapen(record, len(names)) for record in records if len(record.fields) != len(names)]
+    problems = [misshapen(record, len(names)) for record in records if len(record.fields) != len(names)]
     numeric = _numeric(names, [record.fields for record in whole])
     folder = file.parent.resolve()
     rows = []
@@ -77,19 +77,23 @@ def _meaning(moods: Mapping[str, str]) -> dict[str, Mood]:
     return own | {theirs.strip().casefold(): Mood(ours.casefold()) for theirs, ours in moods.items()}
 
 
-def _records(file: Path) -> list[Record]:
-    """The file's records, blank ones left out; the first is the header."""
+def table_records(file: Path, what: str) -> list[Record]:
+    """The records of a CSV file of songs or labels, blank ones left out; the first is the header.
+
+    Raises:
+        InputError: it cannot be read, is not UTF-8, or has no line but the header.
+    """
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of songs") from error
+        raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of {what}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
     records = list(csv_records(text))
     if records and records[0].problem:
         raise InputError(f"{file}: line 1: {records[0].problem}")
     if len(records) < 2:
-        raise InputError(f"{file}: holds no songs; it needs a line of column names and a line a song")
+        raise InputError(f"{file}: holds no {what}; it needs a line of column names and a line a song")
     return records
 
 
@@ -138,7 +142,8 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) and "_" not in text else None
 
 
-def _misshapen(record: Record, n_columns: int) -> RowProblem:
+def misshapen(record: Record, n_columns: int) -> RowProblem:
+    """The problem of a row that has not as many fields as there are columns."""
     reason = record.problem or f"{len(record.fields)} fields instead of {n_columns}"
     return RowProblem(record.line, None, reason)
 
@@ -147,7 +152,7 @@ def _song(
     row: Mapping[str, str], numeric: Mapping[str, str], meaning: Mapping[str, Mood], folder: Path
 ) -> SongRow:
     """The song in a row, by our column names; an InputError is the reason not to take it."""
-    texts = {name: _text(name, row.get(name, "")) for name in TEXTS}
+    texts = {name: one_line(name, row.get(name, "")) for name in TEXTS}
     for name in ("title", "artist"):
         if not texts[name]:
             raise InputError(f"{name} is empty")
@@ -166,7 +171,12 @@ def _song(
     return SongRow(track, mood, numbers)
 
 
-def _text(name: str, value: str) -> str:
+def one_line(name: str, value: str) -> str:
+    """A field without the spaces around it.
+
+    Raises:
+        InputError: it holds a control character.
+    """
     if CONTROL_CHARACTER.search(value):
         raise InputError(f"{name} {value!r} holds a control character")
     return value.strip()

@@ -1,6 +1,7 @@
 """Commands that make a data set: which songs, whether they are good enough, what models read of them."""
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -35,17 +36,23 @@ def snapshot(
 ) -> None:
     """Write the data set to data/snapshot: the songs, and the songs left out with the reason.
 
+    Stored clips that have changed since they were last read are read; a song that has lost its clip is left
+    out from today on.
+
     Example:  [bold]mer snapshot --as-of 2026-11-22[/bold]
     """
     from mer_tasks.catalog.clips import clip_recipe
     from mer_tasks.catalog.dataset import write_snapshot
+    from mer_tasks.catalog.lost import watch_store
     from mer_tasks.catalog.snapshot import take_snapshot
 
     params, folder = project.params(), project.workspace().snapshot
     settings = params.snapshot
     if as_of:
         settings = settings.model_copy(update={"as_of": _day(as_of)})
-    taken = take_snapshot(project.open_catalog(), settings, clip_recipe(params.clips))
+    machine, catalog, recipe = project.machine(), project.open_catalog(), clip_recipe(params.clips)
+    project.report_lost(watch_store(catalog, settings.collections, recipe, machine), machine)
+    taken = take_snapshot(catalog, settings, recipe)
     write_snapshot(taken, folder)
     counts = taken.songs["mood"].value_counts()
     moods = ", ".join(f"{counts.get(mood, 0)} {mood}" for mood in MOODS)
@@ -61,14 +68,19 @@ def validate() -> None:
     Example:  [bold]mer validate[/bold]
     """
     from mer_tasks.alerts import send_alert
+    from mer_tasks.audio.store import find_new_flaws
     from mer_tasks.catalog.dataset import read_snapshot
     from mer_tasks.quality.gate import check_snapshot, quality_alert, summary_line, write_report
 
-    workspace = project.workspace()
-    report = check_snapshot(read_snapshot(workspace.snapshot), project.params())
+    workspace, machine = project.workspace(), project.machine()
+    taken = read_snapshot(workspace.snapshot)
+    clips = set(taken.songs["clip_sha256"].dropna())
+    flaws = find_new_flaws(machine.clip_store, clips, machine.n_workers)
+    report = check_snapshot(taken, project.params(), {clip: flaw.reason for clip, flaw in flaws.items()})
     page = write_report(report, workspace.quality)
+    if not report.passed or flaws:
+        send_alert(quality_alert(report, page), machine)
     if not report.passed:
-        send_alert(quality_alert(report, page), project.machine())
         raise InputError(summary_line(report, page))
     print(summary_line(report, page))
 
@@ -77,24 +89,35 @@ def validate() -> None:
 def features() -> None:
     """Compute what models read of each clip; what was computed before is taken from the store.
 
-    One folder a representation of params.yaml, in data/features.
+    One folder a representation of params.yaml, in data/features. A song whose clip cannot be used is in
+    left_out.csv there, with the reason, and in an alert; more than quality.max_lost_share of them are an error.
 
     Example:  [bold]mer features[/bold]
     """
+    from mer_tasks.alerts import send_alert
     from mer_tasks.catalog.dataset import read_snapshot
     from mer_tasks.device import features_device
-    from mer_tasks.features.build import build_features
+    from mer_tasks.features.build import TooManyLostError, build_features
+    from mer_tasks.features.left_out import left_out_alert
 
     workspace, machine = project.workspace(), project.machine()
-    report = build_features(
-        read_snapshot(workspace.snapshot),
-        project.params(),
-        workspace,
-        machine.clip_store,
-        machine.feature_store,
-        machine.n_workers,
-        features_device(machine.device),
-    )
+    try:
+        report = build_features(
+            read_snapshot(workspace.snapshot),
+            project.params(),
+            workspace,
+            machine.clip_store,
+            machine.feature_store,
+            machine.n_workers,
+            features_device(machine.device),
+        )
+    except TooManyLostError as error:
+        send_alert(left_out_alert(error.left_out, workspace.features, "critical"), machine)
+        raise
+    for track_id, reason in report.left_out:
+        print(f"{track_id}: left out: {reason}", file=sys.stderr)
+    if report.left_out:
+        send_alert(left_out_alert(report.left_out, workspace.features, "warning"), machine)
     print(f"{workspace.features}: {report.summary}")
 
 

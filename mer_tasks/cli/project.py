@@ -1,5 +1,7 @@
-"""What most commands begin with: the project's folder, its settings, the machine and the catalog."""
+"""What several commands share: the project's folder, its settings, the machine, the catalog, and lost clips."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ from mer_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from mer_tasks.catalog.database import Catalog
+    from mer_tasks.catalog.lost import LostClip
 
 
 def workspace() -> Workspace:
@@ -43,3 +46,14 @@ def open_catalog() -> "Catalog":
     from mer_tasks.catalog.database import Catalog
 
     return Catalog.open(machine().catalog_url)
+
+
+def report_lost(lost: "Sequence[LostClip]", machine: Machine) -> None:
+    """Name the songs that have lost their clip, and alert a person."""
+    from mer_tasks.alerts import on_one_line, send_alert
+    from mer_tasks.catalog.lost import lost_alert
+
+    for clip in lost:
+        print(on_one_line(f"{clip.track_id}: {clip.reason}"), file=sys.stderr)
+    if lost:
+        send_alert(lost_alert(lost, machine.clip_store), machine)

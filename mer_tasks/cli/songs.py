@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -84,6 +85,63 @@ def import_(
 
 
 @app.command()
+def label(
+    target: Annotated[
+        str, typer.Argument(metavar="TRACK|FILE", help="A song's track_id, or a CSV of labels.")
+    ],
+    mood: Annotated[
+        str | None, typer.Argument(help="sad, happy, energetic or calm; none takes your label back.")
+    ] = None,
+    by: Annotated[str | None, typer.Option(metavar="NAME", help="Who gives the label.")] = None,
+    note: Annotated[str, typer.Option(help="Why.")] = "",
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take your label back, as the mood none does.")
+    ] = False,
+) -> None:
+    """Give a song its mood, which outranks files and charts, from the next snapshot on.
+
+    Your newest label of a song counts. A song that people disagree about is left out until they agree. A file
+    has the columns track_id, mood, by and perhaps note; bad rows are reported by line and the rest is taken
+    (exit code 1).
+
+    Examples:
+
+      [bold]mer label spotify:track:5GZEeowhvSieFDiR8fQ2im sad --by ann[/bold]
+
+      [bold]mer label labels.csv[/bold]
+    """
+    from mer_tasks.catalog.labelling import WITHDRAWN, add_labels, label_of, read_labels
+
+    if withdraw:
+        if mood not in (None, WITHDRAWN):
+            raise InputError(f"label {target} {mood} --withdraw: leave out the mood, or --withdraw")
+        mood = WITHDRAWN
+    is_file = mood is None
+    if is_file:
+        if by is not None or note:
+            raise InputError(f"label {target}: no mood; write mer label TRACK MOOD --by NAME")
+        given, problems = read_labels(Path(target))
+    else:
+        given, problems = [label_of(target, mood or "", by or "", note)], []
+    report = add_labels(project.open_catalog(), given)
+    problems = sorted([*problems, *report.problems], key=lambda problem: problem.line)
+    if problems and not is_file:
+        raise InputError(f"{target}: {problems[0].reason}")
+    for problem in problems:
+        print(f"{target}:{problem.line}: {problem.track_id or '?'}: {problem.reason}", file=sys.stderr)
+    for song, moods in report.disagreements.items():
+        print(f"{song}: left out until people agree: {moods}", file=sys.stderr)
+    print(
+        f"{target}: {report.new} new labels, {report.unchanged} unchanged, {report.repeated} repeated rows,"
+        f" {len(problems)} rows left out"
+        if is_file
+        else f"{given[0].track_id}: {given[0].mood or 'no mood any more'}, by {given[0].by}{'' if report.new else ', as before'}"
+    )
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def charts(
     chart: Annotated[list[str] | None, typer.Argument(help="Which of params.yaml; else all.")] = None,
     as_json: AsJson = False,
@@ -144,6 +202,37 @@ def clips_(
         _cut_clips(catalog, collections, limit, again, as_json)
 
 
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Read every stored clip and see that it is what was cut (exit code 1 if one is not).
+
+    A song whose clip is missing or altered is listed, and due for mer clips; what is in the clip's place is
+    taken away. Clips of all collections and settings are read.
+
+    Example:  [bold]mer verify && mer clips[/bold]
+    """
+    from datetime import UTC, datetime
+
+    from mer_tasks.catalog.lost import count_clips, verify_clips
+    from mer_tasks.progress import progress
+
+    machine, catalog = project.machine(), project.open_catalog()
+    n_clips = count_clips(catalog)
+    found = verify_clips(catalog, machine.clip_store, machine.n_workers, datetime.now(UTC))
+    lost = [clip for clips in progress(found, n_clips, "verify", "clip") for clip in clips]
+    project.report_lost(lost, machine)
+    if as_json:
+        print(json.dumps({"clips": n_clips, "lost": [clip._asdict() for clip in lost]}))
+    else:
+        counts = Counter(clip.kind for clip in lost)
+        which = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "all whole"
+        print(
+            f"{machine.clip_store}: {n_clips} clips: {which}{'; cut them again with mer clips' if lost else ''}"
+        )
+    if lost:
+        raise typer.Exit(1)
+
+
 def _collections_here(catalog: "Catalog") -> list[str]:
     """The collections that data sets are made of, and the charts; those without songs yet are left out."""
     from mer_tasks.catalog.reading import collections_filled
@@ -160,7 +249,11 @@ def _collections_here(catalog: "Catalog") -> list[str]:
 def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as_json: bool) -> None:
     from mer_tasks.collect import count_due
 
-    due = count_due(catalog, tuple(collections), project.machine().clip_store, project.params())
+    machine = project.machine()
+    due, lost = count_due(
+        catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers
+    )
+    project.report_lost(lost, machine)
     due = due if limit is None else min(due, limit)
     print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
 
@@ -178,6 +271,7 @@ def _cut_clips(
     report = collect_clips(
         catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers, limit, again
     )
+    project.report_lost(report.lost, machine)
     for failure in report.failures:
         print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
     print(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")

@@ -64,6 +64,15 @@ class FeaturesReport:
         return line + (f", {len(self.left_out)} left out ({LEFT_OUT})" if self.left_out else "")
 
 
+class TooManyLostError(InputError):
+    """More songs have no clip that can be used than may be; `left_out` has pairs of track_id and reason."""
+
+    def __init__(self, message: str, left_out: tuple[tuple[str, str], ...]) -> None:
+        """Keep what the alert names."""
+        super().__init__(message)
+        self.left_out = left_out
+
+
 def build_features(
     snapshot: "Snapshot",
     params: Params,
@@ -80,7 +89,8 @@ def build_features(
     `n_workers`; on another `device` (as torch names it) the last digits of some numbers differ.
 
     Raises:
-        InputError: there are clips, and none can be used, or a network cannot be had; what was there stays.
+        TooManyLostError: more than `quality.max_lost_share` of the clips, or all, cannot be used; what was there stays.
+        InputError: a network cannot be had; what was there stays.
     """
     out = workspace.features
     building = out.with_name(f".{out.name}.building")
@@ -88,13 +98,23 @@ def build_features(
     building.mkdir(parents=True)
     try:
         report = _write(building, snapshot, params, clip_store, FeatureStore(store), n_workers, device)
-        if report.left_out and not report.clips:
-            n, reason = len(report.left_out), report.left_out[0][1]
-            raise InputError(f"{out}: none of {n} clips can be used; the first: {reason}")
+        _check_left_out(report, params.quality.max_lost_share, out)
         _replace(out, building)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return report
+
+
+def _check_left_out(report: FeaturesReport, most: float, out: Path) -> None:
+    n_lost = len(report.left_out)
+    n_songs = n_lost + report.clips
+    if n_lost and (n_lost > most * n_songs or not report.clips):
+        track_id, reason = report.left_out[0]
+        raise TooManyLostError(
+            f"{out}: {n_lost} of {n_songs} songs have no clip that can be used, at most {most:.0%} may"
+            f" (quality.max_lost_share); the first: {track_id}: {reason}",
+            report.left_out,
+        )
 
 
 def _write(

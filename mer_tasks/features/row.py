@@ -68,7 +68,7 @@ def _clip_bytes(clip: Path) -> bytes:
     try:
         content = clip.read_bytes()
     except OSError as error:
-        raise AudioError(f"its clip {clip.name} is not in the clip store; put it back") from error
+        raise AudioError(f"its clip {clip.name} is not in the clip store; run mer clips") from error
     if hashlib.sha256(content).hexdigest() != clip.stem:
-        raise AudioError(f"its clip {clip.name} is damaged in the clip store; put a good copy back")
+        raise AudioError(f"its clip {clip.name} is damaged in the clip store; run mer verify, then mer clips")
     return content

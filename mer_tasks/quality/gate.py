@@ -1,7 +1,9 @@
 """The gate: a snapshot goes in, a report of what breaks which rule comes out."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mer_tasks.alerts import on_one_line
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "QualityReport", "check_snapshot", "quality_alert", "summary_line", "write_report"]
 
 LONGEST_NAME = 120
+LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,17 @@ class _Breach:
     rows: list[int]
 
 
-def check_snapshot(snapshot: "Snapshot", params: Params) -> QualityReport:
-    """Look at every rule of the suite; a rule that could not be looked at counts as critical."""
+def check_snapshot(
+    snapshot: "Snapshot", params: Params, flaws: Mapping[str, str] = MappingProxyType({})
+) -> QualityReport:
+    """Look at every rule of the suite; a rule that could not be looked at counts as critical.
+
+    `flaws` says which stored clips, by SHA-256, are not what was cut, and what is wrong with each.
+    """
     from mer_tasks.quality.suite import build_rules  # Great Expectations takes 5 to 16 s to import
     from mer_tasks.quality.tables import tables_of
 
-    tables = tables_of(snapshot)
+    tables = tables_of(snapshot, flaws)
     rules = build_rules(params)
     breaches = _validate(tables, rules)
     findings = [_finding(name, breaches, tables) for name in dict.fromkeys(b.rule.name for b in breaches)]
@@ -111,13 +119,19 @@ def _finding(name: str, breaches: list[_Breach], tables: "dict[str, pd.DataFrame
 
 
 def _song_names(table: "pd.DataFrame", rows: list[int]) -> list[str]:
-    """The songs in the rows as "track_id (Artist – Title)"; a table without songs names none."""
+    """The songs in the rows as "track_id (Artist – Title)", and why they are left out; some tables have no songs."""
     if "track_id" not in table:
         return []
-    named = table.iloc[rows][["track_id", "artist", "title"]].fillna("?")
-    return [_song_name(*values) for values in named.itertuples(index=False)]
+    named = table.iloc[rows].reindex(columns=["track_id", "artist", "title", "reason"])
+    names = named.fillna({"track_id": "?", "artist": "?", "title": "?", "reason": ""})
+    return [_song_name(*values) for values in names.itertuples(index=False)]
 
 
-def _song_name(track_id: object, artist: object, title: object) -> str:
-    name = on_one_line(f"{track_id} ({artist} \N{EN DASH} {title})")
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def _song_name(track_id: object, artist: object, title: object, reason: object) -> str:
+    name = _shortened(f"{track_id} ({artist} \N{EN DASH} {title})", LONGEST_NAME)
+    return f"{name}: {_shortened(str(reason), LONGEST_REASON)}" if reason else name
+
+
+def _shortened(text: str, most: int) -> str:
+    line = on_one_line(text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"

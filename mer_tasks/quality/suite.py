@@ -75,7 +75,7 @@ def build_rules(params: Params) -> list[Rule]:
     """Every rule that `params` asks for, in the order of the findings."""
     rules = _mood_rules(params.quality)
     if "clip" in params.snapshot.needs:
-        rules += _clip_rules(params.clips, params.quality)
+        rules += _clip_rules(params.clips, params.quality) + _lost_clip_rules(params.quality)
     rules += _twice_rules() + _missing_rules(params)
     if "spotify" in params.snapshot.needs:
         rules += [_range_rule(feature) for feature in SPOTIFY_FEATURES]
@@ -156,6 +156,26 @@ def _clip_rules(clips: ClipSettings, quality: QualitySettings) -> list[Rule]:
     ]
 
 
+def _lost_clip_rules(quality: QualitySettings) -> list[Rule]:
+    def describe(broken: pd.DataFrame, candidates: pd.DataFrame) -> str:
+        return (
+            f"{len(broken)} of {_songs(candidates)} with a clip that is missing or altered in the store, at most"
+            f" {_percent(quality.max_lost_share)} may be; cut them again with mer clips"
+        )
+
+    return [
+        Rule(
+            "lost clips",
+            "candidates",
+            ExpectColumnValuesToBeInSet(
+                column="has_lost_clip", value_set=[False], mostly=round(1 - share, 9), severity=severity
+            ),
+            describe,
+        )
+        for share, severity in ((quality.max_lost_share, CRITICAL), (0.0, WARNING))
+    ]
+
+
 def _twice_rules() -> list[Rule]:
     same = {"track_id": "track_id", "same_song": "artist and title", "clip_sha256": "audio (clip_sha256)"}
     return [_twice_rule(column, what) for column, what in same.items()]
@@ -208,7 +228,10 @@ def _left_out_rules(quality: QualitySettings) -> list[Rule]:
             ExpectColumnValuesToNotMatchRegex(
                 column="reason", regex="^(?:two|three|four) moods", severity=WARNING
             ),
-            lambda broken, _: f"{_songs(broken)} with two moods or more, left out until a person decides",
+            lambda broken, _: (
+                f"{_songs(broken)} with two moods or more, left out until a person decides"
+                f"{_as_people_disagree(broken['reason'])}"
+            ),
         ),
         Rule(
             "left-out songs",
@@ -239,6 +262,11 @@ def _songs(rows: pd.DataFrame) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:g}%"
+
+
+def _as_people_disagree(reasons: pd.Series) -> str:
+    n = int(reasons.str.contains("(person:", regex=False).sum())
+    return f"; of {n} people disagree" if n else ""
 
 
 def _mood_sizes(moods: pd.DataFrame) -> str:

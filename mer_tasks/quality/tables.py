@@ -1,25 +1,31 @@
 """The tables that expectations look at; what would need a custom expectation is a column here."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS, normalised
 
+LOST = "its clip "
+"""What the reasons begin with that the clip store gives."""
 
-def tables_of(snapshot: Snapshot) -> dict[str, pd.DataFrame]:
+
+def tables_of(snapshot: Snapshot, flaws: Mapping[str, str]) -> dict[str, pd.DataFrame]:
     """The three tables of a snapshot, each with the row numbers as its index.
 
     `songs` has one row a song, with `same_song`, which two spellings of a song share;
     `moods` one row a known mood that has songs, with `songs` and `times_smallest`, how many
     times as many it has as the smallest one; `candidates` one row a song or left-out song, with
-    `reason`, which is null for a song.
+    `reason`, which is null for a song, and `has_lost_clip`. A song whose clip has one of the `flaws`, by SHA-256,
+    is left out by the features, so it has the flaw as its reason.
     """
     songs = snapshot.songs.reset_index(drop=True)
     same_song = [same_song_key(*pair) for pair in zip(songs["artist"], songs["title"], strict=True)]
     return {
         "songs": songs.assign(same_song=pd.Series(same_song, dtype=object)),
         "moods": _moods(songs["mood"]),
-        "candidates": _candidates(songs, snapshot.left_out),
+        "candidates": _candidates(songs, snapshot.left_out, flaws),
     }
 
 
@@ -45,9 +51,12 @@ def _moods(moods: pd.Series) -> pd.DataFrame:
     )
 
 
-def _candidates(songs: pd.DataFrame, left_out: pd.DataFrame) -> pd.DataFrame:
+def _candidates(songs: pd.DataFrame, left_out: pd.DataFrame, flaws: Mapping[str, str]) -> pd.DataFrame:
     names = ["track_id", "title", "artist"]
-    kept = songs[names].assign(reason=None).astype(object)
+    reasons = [f"no clip: {flaws[clip]}" if clip in flaws else None for clip in songs["clip_sha256"]]
+    kept = songs[names].assign(reason=pd.Series(reasons, dtype=object)).astype(object)
     dropped = left_out[[*names, "reason"]].astype(object)
     dropped["reason"] = dropped["reason"].fillna("no reason given")
-    return pd.concat([kept, dropped], ignore_index=True)
+    found = pd.concat([kept, dropped], ignore_index=True)
+    has_lost = [str(reason).startswith(f"no clip: {LOST}") for reason in found["reason"]]
+    return found.assign(has_lost_clip=pd.Series(has_lost, dtype=bool))

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from mer_tasks.catalog.clips import clips_of
 from mer_tasks.catalog.database import MIGRATIONS, Catalog
+from mer_tasks.catalog.labelling import add_labels, label_of
 from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, release_songs, tidy_queue
 from mer_tasks.catalog.schema import clips, labels, metadata, queue, tracks
 from mer_tasks.errors import InputError, UnavailableError
@@ -58,7 +59,7 @@ def test_an_old_catalog_comes_along_with_what_is_due(catalog_url: str) -> None:
     policy, now = ClaimPolicy(("x",), "r"), datetime.now(UTC)
     catalog = Catalog.open(catalog_url)
     due = [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
-    tidy_queue(catalog, policy, (), now)
+    tidy_queue(catalog, policy, now)
     due += [song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)]
     assert due == ["uncut", "moved"]
 
@@ -99,7 +100,7 @@ def test_the_clips_of_an_old_catalog_get_the_recipe_of_the_last_attempt_where_th
     assert clips_of(catalog, ["x"], "new") == {"failed": "3", "unknown": "4"}
     for recipe, due in (("new", ["again", "moved"]), ("r", ["moved"])):
         policy, now = ClaimPolicy(("x",), recipe), datetime.now(UTC)
-        tidy_queue(catalog, policy, (), now)
+        tidy_queue(catalog, policy, now)
         assert sorted(song.track_id for song in claim_songs(catalog, policy, 9, "h:1:1", now, now)) == due
         release_songs(catalog, "h:1:1")
 
@@ -116,6 +117,34 @@ def test_the_statements_of_an_old_catalog_keep_their_source(catalog_url: str) ->
     with Catalog.open(catalog_url).reading() as connection:
         assert connection.scalars(select(labels.c.source)).all() == ["file:x"]
         assert connection.scalars(select(queue.c.worker_id)).all() == ["h:1:1"]
+
+
+def test_the_labels_of_an_old_catalog_stay_and_may_be_taken_back_from_now_on(catalog_url: str) -> None:
+    with at_version(catalog_url, "0004") as connection:
+        values = {"song": "a", "at": NOON, "sha256": "ab" * 32}
+        for table, rest in (
+            ("tracks", "VALUES (:song, :at)"),
+            (
+                "labels",
+                "(track_id, mood, kind, source, observed_at) VALUES (:song, 'sad', 'file', 'file:x', :at)",
+            ),
+            ("clips", "(track_id, sha256, recipe, observed_at) VALUES (:song, :sha256, 'r', :at)"),
+        ):
+            connection.execute(text(f"INSERT INTO {table} {rest}"), values)
+    catalog = Catalog.open(catalog_url)
+    report = add_labels(
+        catalog, [label_of("a", mood, by) for mood, by in (("calm", "ann"), ("happy", "bob"))]
+    )
+    assert (report.new, add_labels(catalog, [label_of("a", "none", "ann")]).new) == (2, 1)
+    with catalog.reading() as connection:
+        rows = connection.execute(select(labels).order_by(labels.c.id)).all()
+        assert connection.scalars(select(clips.c.lost_sha256)).all() == [None]
+    assert [(row.mood, row.source, row.observed_at == NOON) for row in rows] == [
+        ("sad", "file:x", True),
+        ("calm", "person:ann", False),
+        ("happy", "person:bob", False),
+        (None, "person:ann", False),
+    ]
 
 
 def test_opening_again_keeps_what_is_there(catalog: Catalog, catalog_url: str) -> None:

@@ -117,12 +117,12 @@ def test_a_dead_worker_has_no_claims(catalog: Catalog, tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         other = pool.apply(own_worker_id)
         claim(catalog, n=1, worker_id=other)
-        tidy_queue(catalog, X, (), NOON)
+        tidy_queue(catalog, X, NOON)
         assert claim(catalog, n=1, worker_id=own_worker_id()) == "b"
         pool.terminate()
         pool.join()
     claim(catalog, n=1)
-    tidy_queue(catalog, X, (), NOON)
+    tidy_queue(catalog, X, NOON)
     assert claim(catalog) == "a"
 
 
@@ -137,17 +137,14 @@ def test_only_a_worker_of_this_machine_that_ended_is_dead() -> None:
 def test_a_song_that_has_its_clip_is_not_due(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
-    tidy_queue(catalog, X, (), NOON)
+    tidy_queue(catalog, X, NOON)
     assert claim(catalog, at=NOON + timedelta(days=1000)) == ""
 
 
-def test_a_song_cut_another_way_or_lost_is_due_again(catalog: Catalog, tmp_path: Path) -> None:
-    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
-    for track_id in "ab":
-        record_clip(catalog, ClipOutcome(track_id, CLIP), "r", NOON)
-    tidy_queue(catalog, X, ["b"], NOON)
-    assert claim(catalog) == "b"
-    tidy_queue(catalog, ClaimPolicy(("x",), "another"), (), NOON)
+def test_a_song_cut_another_way_is_due_again(catalog: Catalog, tmp_path: Path) -> None:
+    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
+    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
+    tidy_queue(catalog, ClaimPolicy(("x",), "another"), NOON)
     assert claim(catalog, ClaimPolicy(("x",), "another")) == "a"
 
 
@@ -156,7 +153,7 @@ def test_recipes_that_take_turns_cut_each_song_once(catalog: Catalog, tmp_path: 
     cut = []
     for recipe in ("r", "s", "r", "s", "r"):
         policy = ClaimPolicy(("x",), recipe)
-        tidy_queue(catalog, policy, (), NOON)
+        tidy_queue(catalog, policy, NOON)
         cut.append(claim(catalog, policy))
         for track_id in cut[-1].split():
             record_clip(catalog, ClipOutcome(track_id, CLIP), recipe, NOON, worker_id=ELSEWHERE)
@@ -166,7 +163,7 @@ def test_recipes_that_take_turns_cut_each_song_once(catalog: Catalog, tmp_path: 
 def test_what_another_recipe_needs_is_not_cut_by_this_one(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
-    tidy_queue(catalog, ClaimPolicy(("x",), "s"), (), NOON)
+    tidy_queue(catalog, ClaimPolicy(("x",), "s"), NOON)
     end_waiting(catalog, X, NOON)
     assert (n_due(catalog, X, NOON), claim(catalog)) == (0, "")
     assert claim(catalog, ClaimPolicy(("x",), "s")) == "a"
@@ -180,23 +177,11 @@ def test_a_song_that_moved_is_cut_again_by_every_recipe(catalog: Catalog, tmp_pa
     cut = []
     for recipe in ("r", "s", "r"):
         policy, later = ClaimPolicy(("x",), recipe), NOON + timedelta(hours=2)
-        tidy_queue(catalog, policy, (), later)
+        tidy_queue(catalog, policy, later)
         cut.append(claim(catalog, policy, at=later))
         if cut[-1]:
             record_clip(catalog, ClipOutcome("a", CLIP), recipe, later, worker_id=ELSEWHERE)
     assert cut == ["a", "a", ""]
-
-
-def test_a_lost_clip_of_one_recipe_is_cut_again_by_that_one_only(catalog: Catalog, tmp_path: Path) -> None:
-    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
-    for recipe in "rs":
-        record_clip(catalog, ClipOutcome("a", CLIP), recipe, NOON)
-    tidy_queue(catalog, X, ["a"], NOON)
-    other = ClaimPolicy(("x",), "s")
-    tidy_queue(catalog, other, (), NOON)
-    assert claim(catalog, other) == ""
-    tidy_queue(catalog, X, ["a"], NOON)
-    assert claim(catalog) == "a"
 
 
 def test_a_song_that_may_not_be_fetched_any_more_is_due_for_no_recipe(
@@ -207,7 +192,7 @@ def test_a_song_that_may_not_be_fetched_any_more_is_due_for_no_recipe(
     record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
     record_chart(catalog, "x", None, [ChartEntry(1, replace(song, may_fetch=False))], None, NOON)
     policy = ClaimPolicy(("x",), "s")
-    tidy_queue(catalog, policy, (), NOON)
+    tidy_queue(catalog, policy, NOON)
     assert n_due(catalog, policy, NOON) == 0
 
 
@@ -259,24 +244,14 @@ def test_a_worker_that_comes_too_late_changes_nothing(catalog: Catalog, tmp_path
     assert claim(catalog, at=after + timedelta(days=99)) == ""
 
 
-def test_a_lost_clip_whose_song_is_gone_waits_like_any_other(catalog: Catalog, tmp_path: Path) -> None:
-    bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a")
-    record_clip(catalog, ClipOutcome("a", CLIP), "r", NOON)
-    tidy_queue(catalog, X, ["a"], NOON)
-    assert claim(catalog) == "a"
-    record_clip(catalog, ClipOutcome("a", None, "404", Failure.GONE), "r", NOON, worker_id=ELSEWHERE)
-    tidy_queue(catalog, X, ["a"], NOON + timedelta(days=1))
-    assert claim(catalog, at=NOON + timedelta(days=1)) == ""
-
-
 def test_what_failed_by_other_settings_is_tried_again(catalog: Catalog, tmp_path: Path) -> None:
     bring(catalog, tmp_path, "x", "a,T,A,sad,,http://h/a", "b,T2,A,sad,,http://h/b")
     before, after = ClaimPolicy(("x",), "r", "strict"), ClaimPolicy(("x",), "r", "lenient")
     record_clip(catalog, ClipOutcome("a", None, "too large", Failure.BAD), before.attempt, NOON)
     record_clip(catalog, ClipOutcome("b", CLIP), before.recipe, NOON)
-    tidy_queue(catalog, before, (), NOON)
+    tidy_queue(catalog, before, NOON)
     assert claim(catalog, before) == ""
-    tidy_queue(catalog, after, (), NOON)
+    tidy_queue(catalog, after, NOON)
     assert claim(catalog, after) == "a"
 
 

@@ -1,5 +1,7 @@
 """`mer` as a person calls it: its version, its help, and mistakes in one line."""
 
+import csv
+import json
 import subprocess
 import sys
 from importlib.metadata import version
@@ -35,7 +37,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 COMMANDS = """
-sample import charts clips state snapshot validate features show proxies
+sample import label charts clips verify state snapshot validate features show proxies
 train evaluate register promote predict doctor demo
 """
 
@@ -59,6 +61,10 @@ def test_every_command_explains_itself_with_an_example(tmp_path: Path, command: 
         (["evaluate"], "/result.json: no such file; run mer train "),
         (["import", "absent.csv"], "absent.csv: cannot be read: No such file or directory"),
         (["import", "songs/tracks.csv", "--moods", "0"], "--moods 0: needs the form A=B"),
+        (["label", "nobody", "sad", "--by", "ann"], "nobody: no such song in the catalog; bring it in"),
+        (["label", "song-00-0", "sad"], "by is empty; say who gives the label, with --by NAME"),
+        (["label", "song-00-0", "--by", "ann"], "label song-00-0: no mood; write mer label TRACK MOOD --by"),
+        (["label", "song-00-0", "sad", "--by", "ann", "--withdraw"], "leave out the mood, or --withdraw"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(project: Path, arguments: list[str], message: str) -> None:
@@ -82,3 +88,57 @@ def test_state_writes_what_dvc_cannot_see(project: Path) -> None:
     assert mer(project, "import", "songs/tracks.csv", "--no-clips").returncode == 0
     assert mer(project, "state").returncode == 0
     assert (project / "data/state/catalog").read_text() != before
+
+
+def test_labels_and_clips_by_hand(project: Path) -> None:
+    """What a person types after a clip was overwritten and a label was wrong."""
+    assert mer(project, "import", "songs/tracks.csv").returncode == 0
+    assert mer(project, "verify").stdout.endswith("54 clips: all whole\n")
+
+    (project / "labels.csv").write_text("track_id,mood,by\nsong-00-0,calm,ann\nsong-00-1,angry,ann\n")
+    done = mer(project, "label", "labels.csv")
+    assert (done.returncode, done.stdout) == (
+        1,
+        "labels.csv: 1 new labels, 0 unchanged, 0 repeated rows, 1 rows left out\n",
+    )
+    assert done.stderr.startswith("labels.csv:3: song-00-1: mood 'angry' is none of")
+    done = mer(project, "label", "song-00-0", "happy", "--by", "Bob", "--note", "major")
+    assert (done.returncode, done.stdout) == (0, "song-00-0: happy, by bob\n")
+    assert done.stderr == "song-00-0: left out until people agree: calm (ann), happy (bob)\n"
+    assert (
+        mer(project, "label", "song-00-0", "--withdraw", "--by", "ann").stdout
+        == "song-00-0: no mood any more, by ann\n"
+    )
+
+    text, gone = sorted((project / "var/clips").glob("*/*.mp3"))[:2]
+    text.write_text("hello")
+    gone.unlink()
+    named = [line for line in mer(project, "snapshot").stderr.splitlines() if line.startswith("song-")]
+    assert sorted(line.partition(": its clip ")[2] for line in named) == [
+        "is missing from the clip store",
+        "was altered in the clip store: other bytes than were cut",
+    ]
+    songs = {
+        row["track_id"]: row["mood"] for row in csv.DictReader((project / "data/snapshot/songs.csv").open())
+    }
+    assert (len(songs), songs.get("song-00-0", "happy")) == (52, "happy")
+    done = mer(project, "validate")
+    assert (done.returncode, done.stdout.partition(";")[0]) == (
+        0,
+        "quality gate: passed by 52 songs, 1 warning",
+    )
+    assert mer(project, "clips").stdout.split(": ")[1].startswith("2 clips cut, 52 kept, 0 songs gave none")
+    assert mer(project, "snapshot").stderr == ""
+
+    text.write_text("hello")
+    assert mer(project, "validate").stdout.partition(";")[0] == "quality gate: passed by 54 songs, 1 warning"
+    done = mer(project, "verify", "--json")
+    printed = json.loads(done.stdout)
+    assert (done.returncode, printed["clips"]) == (1, 54)
+    assert [(clip["sha256"], clip["kind"]) for clip in printed["lost"]] == [(text.stem, "altered")]
+    alerts = [json.loads(line)["title"] for line in (project / "var/alerts.jsonl").read_text().splitlines()]
+    assert alerts == [
+        "clip store: 2 songs lost their clip",
+        "data quality: 1 warning, training goes on",
+        "clip store: 1 song lost their clip",
+    ]

@@ -29,7 +29,9 @@ def quick_params(params: Params) -> Params:
     resnet18 = params.representations["resnet18"].model_copy(update={"weights": "none"})
     more = {"frames": FramesSettings(stack=("mel", "rms")), "resnet18": resnet18}
     features = params.features.model_copy(update={"hop_length": 2048, "n_mels": 32})
-    return params.model_copy(update={"features": features, "representations": params.representations | more})
+    quality = params.quality.model_copy(update={"max_lost_share": 0.5})  # one song of two
+    more_settings = {"features": features, "quality": quality}
+    return params.model_copy(update={**more_settings, "representations": params.representations | more})
 
 
 @pytest.fixture(scope="session")

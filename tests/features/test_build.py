@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.errors import InputError
-from mer_tasks.features.build import FeaturesReport, build_features
+from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features
 from mer_tasks.features.dataset import load_features
+from mer_tasks.features.left_out import left_out_alert
 from mer_tasks.features.representations import ClipReader, takes_audio
 from mer_tasks.features.row import ClipRow
 from mer_tasks.settings import Params
@@ -128,10 +130,10 @@ def test_bad_clips_are_rows_with_a_reason(
     clip_path(tmp_path / "clips", clips["tone-440"]).write_bytes(b"half a song")
     report = build(everything)
     assert report.left_out == (
-        (MISSING, f"its clip {'0' * 64}.mp3 is not in the clip store; put it back"),
+        (MISSING, f"its clip {'0' * 64}.mp3 is not in the clip store; run mer clips"),
         (
             "tone-440",
-            f"its clip {clips['tone-440']}.mp3 is damaged in the clip store; put a good copy back",
+            f"its clip {clips['tone-440']}.mp3 is damaged in the clip store; run mer verify, then mer clips",
         ),
     )
     left_out = pd.read_csv(tmp_path / "project/data/features/left_out.csv")
@@ -258,11 +260,49 @@ def test_clips_none_of_which_is_there_leave_what_was_there(
     build(songs(["tone-220"]))
     before = contents(tmp_path / "project")
     with pytest.raises(
-        InputError, match=r"features: none of 1 clips can be used; the first: its clip 0+\.mp3 is not"
-    ):
+        TooManyLostError,
+        match=r"features: 1 of 1 songs have no clip that can be used, .*: its clip 0+\.mp3 is not",
+    ) as caught:
         build(songs([MISSING], **NOWHERE))
+    assert [track_id for track_id, _ in caught.value.left_out] == [MISSING]
     assert contents(tmp_path / "project") == before
     assert not (tmp_path / "project/data/.features.building").exists()
+
+
+@pytest.mark.parametrize(("most", "stops"), [(0.34, False), (0.33, True), (0.0, True)])
+def test_more_lost_clips_than_may_be_stop_the_stage(
+    tmp_path: Path, quick: Params, songs: Songs, build: Build, most: float, stops: bool
+) -> None:
+    quality = quick.quality.model_copy(update={"max_lost_share": most})
+    params = quick.model_copy(
+        update={
+            "quality": quality,
+            "representations": {
+                "spotify": quick.representations["spotify"],
+                "summary": quick.representations["summary"],
+            },
+        }
+    )
+    snapshot = songs(["tone-220", "tone-440", MISSING], **NOWHERE)
+    with (
+        pytest.raises(TooManyLostError, match=r"1 of 3 songs .* at most (33|0)% may")
+        if stops
+        else nullcontext()
+    ):
+        build(snapshot, params=params)
+    assert Workspace(tmp_path / "project").features.exists() != stops
+
+
+def test_the_alert_names_the_first_songs_and_where_all_are(tmp_path: Path) -> None:
+    left_out = [(f"song-{n}", "its clip is gone") for n in range(12)]
+    alert, critical = (left_out_alert(left_out, tmp_path, severity) for severity in ("warning", "critical"))
+    assert (alert.title, critical.title) == (
+        "features: 12 songs left out, training goes on",
+        "features: stopped, 12 songs cannot be used",
+    )
+    assert alert.text.startswith("song-0: its clip is gone\n")
+    assert "and 2 more" in alert.text and str(tmp_path / "left_out.csv") in alert.text
+    assert "left_out.csv" not in critical.text
 
 
 def test_weights_that_cannot_be_had_leave_what_was_there(

@@ -225,9 +225,45 @@ def test_missing_spotify_features_are_critical() -> None:
 def test_songs_with_two_moods_are_named() -> None:
     report = check(good_songs(), "two moods: happy (a), sad (b)", "no clip: gone", "three moods: …")
     message = "2 songs with two moods or more, left out until a person decides"
-    lost = ("L0 (Artist \N{EN DASH} Lost 0)", "L2 (Artist \N{EN DASH} Lost 2)")
+    lost = (
+        "L0 (Artist \N{EN DASH} Lost 0): two moods: happy (a), sad (b)",
+        "L2 (Artist \N{EN DASH} Lost 2): three moods: …",
+    )
     assert report.findings == (Finding("two moods", "warning", message, lost),)
     assert report.left_out == 3
+
+
+def test_people_who_disagree_are_named() -> None:
+    (finding,) = check(
+        good_songs(), "two moods: calm (person:bob), happy (person:ann)", "two moods: happy (a), sad (b)"
+    ).findings
+    assert finding.message.endswith("left out until a person decides; of 1 people disagree")
+    assert finding.songs[0].endswith("Lost 0): two moods: calm (person:bob), happy (person:ann)")
+
+
+ALTERED = "its clip was altered in the clip store: it is empty"
+
+
+@pytest.mark.parametrize(
+    ("n_stored", "n_left_out", "severity"),
+    [(1, 0, "warning"), (0, 1, "warning"), (2, 2, "warning"), (3, 2, "critical")],
+)
+def test_lost_clips_are_a_finding_and_too_many_are_critical(
+    n_stored: int, n_left_out: int, severity: str
+) -> None:
+    songs = good_songs()
+    flaws = dict.fromkeys(songs["clip_sha256"][:n_stored], ALTERED)
+    gone = [f"no clip: {ALTERED}; run mer clips"] * n_left_out
+    snapshot = Snapshot(songs, left_out(*gone, "no clip: its decoder crashed"))
+    (finding,) = check_snapshot(snapshot, params(max_lost_share=4 / 82), flaws).findings
+    assert (finding.rule, finding.severity) == ("lost clips", severity)
+    n = n_stored + n_left_out
+    assert finding.message.startswith(
+        f"{n} of {81 + n_left_out} songs with a clip that is missing or altered"
+    )
+    assert len(finding.songs) == n
+    assert all(ALTERED in song for song in finding.songs)
+    assert check_snapshot(snapshot, params("spotify"), flaws).findings == ()
 
 
 def test_many_left_out_songs_are_a_warning_with_the_commonest_reasons() -> None:
