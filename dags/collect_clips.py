@@ -20,7 +20,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, check_form, mer_json, say
+from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, check_form, log_lines, mer_json
 
 BATCH = 100
 """Songs a task: some minutes of work, so that starting it costs little."""
@@ -83,7 +83,7 @@ def collect_clips() -> None:
         if batches is None:
             raise AirflowFailException("Nothing was collected; see plan")
         total = _total(reports)
-        say(_in_words(total) if reports else "Nothing was due")
+        log_lines(_in_words(total) if reports else "Nothing was due")
         if len(reports) < len(batches):
             raise AirflowFailException(f"{len(batches) - len(reports)} batches were not done; see collect")
         return total

@@ -13,6 +13,7 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     Param,
     RetryAction,
+    RetryDecision,
     RetryRule,
     get_current_context,
 )
@@ -20,6 +21,8 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from mer_tasks.settings import Machine
 
 log = logging.getLogger(__name__)
@@ -47,21 +50,45 @@ def alert(context: Mapping[str, Any]) -> None:
     alert_on_failure(context)
 
 
+class RetryByKind(ExceptionRetryPolicy):
+    """Wrong input is not tried again. What is away is, after `first`, then twice as long, and when it asked to be."""
+
+    LONGEST_WAIT = timedelta(hours=8)
+    LONGEST_ASKED = timedelta(hours=25)
+    """Who asks to be left alone for longer is left to the next week's run."""
+
+    def __init__(self, first: timedelta) -> None:
+        """`first` is the wait before the first retry."""
+        wrong = RetryRule(
+            exception="mer_tasks.errors.InputError",
+            action=RetryAction.FAIL,
+            reason="The input is wrong: trying again changes nothing",
+        )
+        super().__init__(rules=[wrong])
+        self.first = first
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: "Context | None" = None
+    ) -> RetryDecision:
+        """What to do after this exception."""
+        from mer_tasks.errors import UnavailableError
+
+        if not isinstance(exception, UnavailableError):
+            return super().evaluate(exception, try_number, max_tries, context)
+        asked = timedelta(seconds=exception.retry_after_s or 0)
+        if asked > self.LONGEST_ASKED:
+            return RetryDecision.fail(f"It asks to be left alone for {asked}: the next run comes before that")
+        wait = max(asked, min(self.first * 2 ** min(try_number - 1, 10), self.LONGEST_WAIT))
+        return RetryDecision.retry(wait, f"It is away for now: the next try is in {wait}")
+
+
 DEFAULT_ARGS = {
     # A worker that is lost or a database that is busy comes back within minutes. What was finished is
     # kept, so a retry repeats only what failed.
     "retries": 2,
     "retry_delay": timedelta(minutes=1),
-    "retry_exponential_backoff": True,
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(
-                exception="mer_tasks.errors.InputError",
-                action=RetryAction.FAIL,
-                reason="The input is wrong: trying again changes nothing",
-            )
-        ]
-    ),
+    "retry_exponential_backoff": 2,
+    "retry_policy": RetryByKind(first=timedelta(minutes=1)),
     "execution_timeout": timedelta(hours=2),
     "on_failure_callback": alert,  # here, because Airflow never calls one given to the DAG
     "pool": "default_pool",
@@ -76,7 +103,7 @@ def machine() -> "Machine":
     return load_machine(PROJECT)
 
 
-def say(text: str) -> None:
+def log_lines(text: str) -> None:
     """Put lines in the task's log; Airflow's page folds away what is printed, which comes in late."""
     for line in text.splitlines():
         log.info("%s", line)

@@ -4,11 +4,12 @@ Each chart of `params.yaml` is one mapped task, so that one that cannot be read 
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, check_form, mer_json, say
+from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, RetryByKind, check_form, log_lines, mer_json
 
 Report = dict[str, Any]
 """What `mer charts --json` prints of a chart."""
@@ -34,7 +35,8 @@ FORM = {
     doc_md=(
         "Reads the charts of `params.yaml` every Monday at 02:00 UTC, and by hand with **Trigger**.\n\n"
         "Every entry is kept by day and position; new songs are then fetched by `collect_clips`. A chart that "
-        "cannot be read is red and sends an alert, as does one that suddenly has far fewer songs than it used to. "
+        "cannot be read is red and sends an alert, as does one that suddenly has far fewer songs than it used to; "
+        "one whose server is away is first tried again for about eight hours, or when the server asks to be. "
         "`docs/charts.md` explains where charts come from."
     ),
 )
@@ -53,6 +55,8 @@ def refresh_charts() -> None:
     @task(
         pool="downloads",
         map_index_template="{{ task.op_kwargs['chart'] }}",
+        retries=5,  # 8 hours: a chart that was not read waits for a week
+        retry_policy=RetryByKind(first=timedelta(minutes=15)),
         doc_md="Read one chart and keep it; the result has how many songs it has and how many are new.",
     )
     def refresh(chart: str) -> Report:
@@ -73,7 +77,7 @@ def refresh_charts() -> None:
         if charts is None:
             raise AirflowFailException("Nothing was read; see list_charts")
         for report in reports:
-            say(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
+            log_lines(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
         if unread := sorted(set(charts) - {report["chart"] for report in reports}):
             raise AirflowFailException(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
         return list(reports)

@@ -17,7 +17,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, machine, mer_json, model_names, say
+from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, log_lines, machine, mer_json, model_names
 
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
@@ -239,7 +239,7 @@ def weekly_retrain() -> None:
 
         comparison = read_comparison(_workspace())
         summary = retraining_summary(comparison, version, decision)
-        say(summary)
+        log_lines(summary)
         accuracies = {one["model"]: one["accuracy"] for one in comparison["models"]}
         result = {"summary": summary, "accuracy": accuracies, **version, "decision": decision}
         get_current_context()["outlet_events"][VERSIONS].extra = result

@@ -156,7 +156,7 @@ def _tidy(
 
 def _claim_policy(params: Params, collections: tuple[str, ...]) -> ClaimPolicy:
     """Which songs the settings let a worker claim, and how."""
-    how = params.clips.model_dump_json() + params.audio.model_dump_json()
+    how = params.clips.model_dump_json() + params.fetching.model_dump_json()
     attempt = hashlib.sha256(how.encode()).hexdigest()[:16]
     youtube = params.audio.youtube
     return ClaimPolicy(
@@ -204,7 +204,7 @@ def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> Clip
     fetched = Fetched(Path())
     try:
         with tempfile.TemporaryDirectory(dir=downloads) as folder:
-            fetched = fetch_audio(track, Path(folder), params.audio, params.clips)
+            fetched = fetch_audio(track, Path(folder), params.fetching, params.clips)
             clip = cut_clip(fetched.path, store, params.clips, start_s=fetched.start_s)
     except FetchError as error:
         return ClipOutcome(

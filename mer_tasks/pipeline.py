@@ -23,7 +23,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.lost import lost_alert, watch_store
 from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
 from mer_tasks.settings import Machine, Params, load_params
@@ -162,6 +162,7 @@ def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
 
     Raises:
         InputError: the stage found its input wrong.
+        UnavailableError: what it needs cannot be reached now.
         CommandError: it failed otherwise.
     """
     with _only_dvc_in(workspace.root) as lock:
@@ -178,6 +179,7 @@ def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequenc
 
     Raises:
         InputError: the command, or the `mer` that DVC ran, exited with 2.
+        UnavailableError: it exited with 75.
         CommandError: it failed otherwise.
     """
     lines = []
@@ -327,4 +329,6 @@ def _failure(command: Sequence[str], code: int, lines: Sequence[str]) -> Excepti
     message = output[-1] if output else "it printed nothing"
     if code == BAD_INPUT:
         return InputError(message)
+    if code == os.EX_TEMPFAIL:
+        return UnavailableError.from_line(message)
     return CommandError(f"{message} ({' '.join(command)} exited with {code})")

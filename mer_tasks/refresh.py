@@ -15,6 +15,7 @@ def refresh_chart(catalog: Catalog, name: str, params: Params, machine: Machine)
 
     Raises:
         InputError: there is no such chart, or it cannot be read.
+        UnavailableError: its server, or the catalog's, is away for now.
     """
     if name not in params.charts:
         raise InputError(

@@ -4,12 +4,14 @@ import difflib
 import os
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
@@ -111,6 +113,24 @@ class Chart(BaseModel):
     mood: Mood | None = None
 
 
+PORTS = {"http": 80, "https": 443}
+
+
+def _private_hosts(chart: Chart) -> Iterator[str]:
+    """HOST:PORT of each of a chart's own addresses that is private by the way it is written.
+
+    That is an IP address or a name without a dot: where a longer name leads, its owner in the DNS may choose.
+    """
+    for value in (chart.model_extra or {}).values():
+        with suppress(ValueError):  # no address: the chart's source has the message
+            parts = urlsplit(value) if isinstance(value, str) else None
+            host = (parts and parts.hostname) or ""
+            is_number = ":" in host or host.replace(".", "").isdigit()
+            if parts and parts.scheme in PORTS and host and (is_number or "." not in host):
+                name = f"[{host}]" if ":" in host else host
+                yield f"{name}:{parts.port or PORTS[parts.scheme]}"
+
+
 class YoutubeSettings(Section):
     """How songs without an address are searched for; `{query}` stands for artist and title."""
 
@@ -120,12 +140,28 @@ class YoutubeSettings(Section):
     min_score: Share
 
 
+HOST = re.compile(r"([\w.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""A host as it stands in an address, with a port or without."""
+
+
+def _host(value: object) -> object:
+    if isinstance(value, str) and not HOST.fullmatch(value.lower()):
+        raise PydanticCustomError(
+            OUR_RULE, "{value} is no host; write HOST or HOST:PORT, without http://", {"value": value}
+        )
+    return value.lower() if isinstance(value, str) else value
+
+
 class AudioSettings(Section):
-    """Where songs' audio may come from, and what one download may cost."""
+    """Where songs' audio may come from, and what one download may cost.
+
+    Outside the public internet songs come only from `private_hosts`: HOST, for all its ports, or HOST:PORT.
+    """
 
     max_mb: Positive
     timeout_s: Annotated[float, Field(gt=0, le=900)]  # a song is held for half an hour
     max_redirects: Annotated[int, Field(ge=0)]
+    private_hosts: tuple[Annotated[str, BeforeValidator(_host)], ...] = ()
     youtube: YoutubeSettings
 
 
@@ -280,6 +316,12 @@ class Params(Section):
     models: Annotated[dict[str, SerializeAsAny[SystemSettings]], Field(min_length=1)]
     registration: RegistrationSettings
     promotion: PromotionSettings
+
+    @property
+    def fetching(self) -> AudioSettings:
+        """`audio` with the private hosts that charts' own addresses name as well."""
+        own = {host for chart in self.charts.values() for host in _private_hosts(chart)}
+        return self.audio.model_copy(update={"private_hosts": (*self.audio.private_hosts, *sorted(own))})
 
 
 class Machine(BaseSettings):

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -27,9 +27,25 @@ class Record(NamedTuple):
     problem: str = ""
 
 
-def csv_records(text: str) -> Iterator[Record]:
-    """The records of a CSV file, blank ones left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+DELIMITERS = ",;\t"
+"""What may stand between the columns of a file: the one that gives most of the column names that are known."""
+
+ONE_COLUMN = "it has one column; put commas, semicolons or tabs between the columns"
+
+
+def csv_records(text: str, known: Collection[str]) -> Iterator[Record]:
+    """The records of a CSV file, blank ones left out; the first is its header, in which `known` names are looked for."""
+    delimiter = max(DELIMITERS, key=lambda one: len(_column_names(text, one) & set(known)))
+    return _records(text, delimiter)
+
+
+def _column_names(text: str, delimiter: str) -> set[str]:
+    header = next(_records(text, delimiter), Record(1, []))
+    return {" ".join(name.split()) for name in header.fields}
+
+
+def _records(text: str, delimiter: str) -> Iterator[Record]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
         try:

@@ -24,10 +24,11 @@ from mer_tasks.catalog.schema import clips
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.collect import collect_clips, count_due
 from mer_tasks.domain import Failure
-from mer_tasks.settings import Params
+from mer_tasks.settings import Chart, Params
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"duration_s": 1.0, "min_duration_s": 0.5}
+HERE = {"private_hosts": ("127.0.0.1",)}
 COLLECT = f"""
 import sys
 from pathlib import Path
@@ -35,7 +36,8 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.collect import collect_clips
 from mer_tasks.settings import load_params
 params = load_params(Path({str(ROOT / "params.yaml")!r}))
-params = params.model_copy(update={{"clips": params.clips.model_copy(update={SHORT!r})}})
+params = params.model_copy(update={{"clips": params.clips.model_copy(update={SHORT!r}),
+                                   "audio": params.audio.model_copy(update={HERE!r})}})
 collect_clips(Catalog.open(sys.argv[1]), ("x",), Path(sys.argv[2]), params, n_workers=1)
 """
 
@@ -45,8 +47,9 @@ WriteTone = Callable[..., Path]
 
 @pytest.fixture
 def short(params: Params) -> Params:
-    """The settings, with clips of a second."""
-    return params.model_copy(update={"clips": params.clips.model_copy(update=SHORT)})
+    """The settings, with clips of a second, and songs on this machine."""
+    audio = params.audio.model_copy(update=HERE)
+    return params.model_copy(update={"clips": params.clips.model_copy(update=SHORT), "audio": audio})
 
 
 @pytest.fixture
@@ -267,3 +270,25 @@ def test_what_was_mended_need_not_wait(
     assert [failure.failure for failure in collect().failures] == [Failure.LOCAL]
     write_tone(music / "song.wav")
     assert (collect().clips, collect(again=True).clips, collect(again=True).clips) == (0, 1, 0)
+
+
+def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
+    url: str, tmp_path: Path, params: Params, serve: Serve, write_tone: WriteTone
+) -> None:
+    asked: list[str] = []
+    catalog, music = Catalog.open(url), tmp_path / "music"
+    write_tone(music / "song.wav")
+    own, secret = serve(music), serve(music, before=asked.append)
+    meta = "http://169.254.169.254/latest/"
+    bring(catalog, music, own=f"{own}/song.wav", secret=f"{secret}/song.wav", meta=meta)
+    chart = Chart(source="file", location=f"{own}/list.csv")
+    short = params.model_copy(update={"clips": params.clips.model_copy(update=SHORT), "charts": {"x": chart}})
+
+    report = collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+
+    outcomes = recorded(catalog)
+    assert (report.clips, report.summary["failed"]) == (1, {"refused": 2})
+    host = secret.removeprefix("http://")
+    assert outcomes["secret"].endswith(f"add {host} to audio.private_hosts")
+    assert outcomes["meta"].startswith(f"{meta}: leads to 169.254.169.254:80, which is not on the public")
+    assert asked == []

@@ -11,7 +11,7 @@ import yaml
 
 from mer_tasks.errors import InputError
 from mer_tasks.models import neural_network, queue_of, resnet18
-from mer_tasks.settings import Params, load_machine, load_params, parse_params, plugin_names
+from mer_tasks.settings import Chart, Params, load_machine, load_params, parse_params, plugin_names
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 LOGISTIC = {"system": "logistic_regression", "reads": "spotify", "C": 1.0, "max_iter": 10}
@@ -305,3 +305,38 @@ def test_modules_are_found_by_listing_a_folder() -> None:
     files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
     assert set(plugin_names("models")) == files
     assert {"logistic_regression", "neural_network", "resnet18"} <= files
+
+
+@pytest.mark.parametrize(
+    ("location", "hosts"),
+    [
+        ("http://127.0.0.1:8000/a.csv", ("127.0.0.1:8000",)),
+        ("https://NAS/a.csv", ("nas:443",)),
+        ("http://me:secret@[::1]/a.csv", ("[::1]:80",)),
+        ("http://10.0.0.7/a.csv", ("10.0.0.7:80",)),
+        ("http://radio.example.org/a.csv", ()),  # whoever owns the name says where it leads
+        ("http://[::1/a.csv", ()),
+        ("http://", ()),
+        ("lists/a.csv", ()),
+    ],
+)
+def test_songs_may_come_from_where_a_chart_is_by_its_number_or_short_name(
+    params: Params, location: str, hosts: tuple[str, ...]
+) -> None:
+    charts = {"a": Chart(source="file", location=location), "b": Chart(source="sample")}
+    assert params.model_copy(update={"charts": charts}).fetching.private_hosts == hosts
+
+
+def test_private_hosts_are_hosts(tmp_path: Path) -> None:
+    text = PARAMS.read_text()
+    path = tmp_path / "params.yaml"
+    path.write_text(
+        text.replace("private_hosts: []", 'private_hosts: [NAS.local, "10.0.0.7:80", "[fd00::1]"]')
+    )
+    assert load_params(path).audio.private_hosts == ("nas.local", "10.0.0.7:80", "[fd00::1]")
+    for wrong in ("http://nas", "nas/music", "10.0.0.0/8", "*", "fd00::1"):
+        path.write_text(text.replace("private_hosts: []", f'private_hosts: ["{wrong}"]'))
+        with pytest.raises(
+            InputError, match=r"audio\.private_hosts\.0: .* is no host; write HOST or HOST:PORT"
+        ):
+            load_params(path)

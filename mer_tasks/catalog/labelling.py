@@ -80,7 +80,7 @@ def read_labels(file: Path) -> tuple[list[Label], list[RowProblem]]:
     Raises:
         InputError: the file is not there, not UTF-8, empty, or lacks a column; a bad row is no such case.
     """
-    header, *records = table_records(file, "labels")
+    header, *records = table_records(file, "labels", (*COLUMNS, "note"))
     names = [" ".join(name.split()) for name in header.fields]
     if missing := [name for name in COLUMNS if names.count(name) != 1]:
         raise InputError(

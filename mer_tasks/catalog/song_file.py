@@ -1,13 +1,21 @@
 """A CSV file of songs, read and checked row by row."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, Mood, Track
 from mer_tasks.errors import InputError
-from mer_tasks.validation import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
+from mer_tasks.validation import (
+    CONTROL_CHARACTER,
+    ONE_COLUMN,
+    Record,
+    csv_records,
+    path_inside,
+    track_id,
+    web_address,
+)
 
 REQUIRED = ("track_id", "title", "artist", "mood")
 TEXTS = (*REQUIRED, "path", "url")
@@ -47,7 +55,8 @@ def read_songs(file: Path, columns: Mapping[str, str], moods: Mapping[str, str])
         InputError: the file is not there, not UTF-8, empty, or lacks a column; a bad row is no such case.
     """
     meaning = _meaning(moods)
-    header, *records = table_records(file, "songs")
+    known = {*TEXTS, *SPOTIFY_FEATURES, *ANNOTATIONS, *columns.values()}
+    header, *records = table_records(file, "songs", known)
     names = _names(file, header, columns)
     whole = [record for record in records if len(record.fields) == len(names)]
     problems = [misshapen(record, len(names)) for record in records if len(record.fields) != len(names)]
@@ -77,8 +86,10 @@ def _meaning(moods: Mapping[str, str]) -> dict[str, Mood]:
     return own | {theirs.strip().casefold(): Mood(ours.casefold()) for theirs, ours in moods.items()}
 
 
-def table_records(file: Path, what: str) -> list[Record]:
+def table_records(file: Path, what: str, known: Collection[str]) -> list[Record]:
     """The records of a CSV file of songs or labels, blank ones left out; the first is the header.
+
+    The delimiter is the one that gives the most of the `known` names of columns.
 
     Raises:
         InputError: it cannot be read, is not UTF-8, or has no line but the header.
@@ -89,7 +100,7 @@ def table_records(file: Path, what: str) -> list[Record]:
         raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of {what}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
-    records = list(csv_records(text))
+    records = list(csv_records(text, known))
     if records and records[0].problem:
         raise InputError(f"{file}: line 1: {records[0].problem}")
     if len(records) < 2:
@@ -102,6 +113,8 @@ def _names(file: Path, header: Record, columns: Mapping[str, str]) -> list[str]:
     ours = {theirs: ours for ours, theirs in columns.items()}
     found = [" ".join(name.split()) for name in header.fields]
     names = [ours.get(name, "" if name in columns else name) for name in found]
+    if len(found) == 1:
+        raise InputError(f"{file}: {ONE_COLUMN}")
     has = f"it has {', '.join(name for name in found if name)}"
     if strangers := sorted(set(columns.values()) - set(found)):
         raise InputError(f"{file}: no column {', '.join(strangers)} as in --columns; {has}")

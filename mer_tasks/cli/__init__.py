@@ -25,7 +25,7 @@ def main() -> None:
         print(f"mer: {error}", file=sys.stderr)
         sys.exit(2)
     except UnavailableError as error:
-        print(f"mer: {error}", file=sys.stderr)
+        print(f"mer: {error.line}", file=sys.stderr)
         sys.exit(os.EX_TEMPFAIL)
 
 

@@ -1,6 +1,7 @@
 """Commands that bring songs and their clips into the catalog."""
 
 import json
+import os
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -12,7 +13,7 @@ import typer
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app
 from mer_tasks.domain import SAMPLE_COLLECTION
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from mer_tasks.catalog.database import Catalog
@@ -148,8 +149,9 @@ def charts(
 ) -> None:
     """Read charts as they are today and add their songs to the collections of the same names.
 
-    A chart that cannot be read is reported and the others are read (exit code 2). One that suddenly has
-    far fewer songs than it used to sends an alert. docs/charts.md lists the sources.
+    A chart that cannot be read is reported and the others are read. The exit code is 2 if one of them needs
+    a person, 75 if all that is missing may be had later. A chart that suddenly has far fewer songs than it
+    used to sends an alert. docs/charts.md lists the sources.
 
     Example:  [bold]mer charts && mer clips[/bold]
     """
@@ -157,19 +159,23 @@ def charts(
     from mer_tasks.refresh import fall_alert, refresh_chart
 
     params, machine, catalog = project.params(), project.machine(), project.open_catalog()
-    failed = False
+    codes = set()
     for name in chart or params.charts:
         try:
             report = refresh_chart(catalog, name, params, machine)
         except InputError as error:
-            failed = True
+            codes.add(2)
             print(f"mer: {error}", file=sys.stderr)
+            continue
+        except UnavailableError as error:
+            codes.add(os.EX_TEMPFAIL)
+            print(f"mer: {error.line}", file=sys.stderr)
             continue
         if report.fell:
             send_alert(fall_alert(report), machine)
         print(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
-    if failed:
-        raise typer.Exit(2)
+    if codes:
+        raise typer.Exit(min(codes))
 
 
 @app.command("clips")

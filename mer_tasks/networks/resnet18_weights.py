@@ -1,21 +1,28 @@
 """Where a ResNet-18's weights come from: torchvision's download, a file, or none at all."""
 
 import io
-import urllib.error
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import replacing
 from mer_tasks.networks.resnet18_backbone import FirstConvolution, empty_backbone
 from mer_tasks.networks.torchvision_loader import torchvision_models
+from mer_tasks.temporary import may_pass
 
 SEED = 20
 """Random weights are always the same ones."""
 
 State = Mapping[str, torch.Tensor]
+
+STALLED_S = 20.0
+"""A server that sends nothing for so long is not there."""
+
+KEY = "representations.resnet18.weights"
+OTHERWISE = "set MER_RESNET18_WEIGHTS to a file with them, or to none for random weights"
 
 
 def backbone_weights(weights: str, sum_colours: bool, first: FirstConvolution) -> State:
@@ -27,6 +34,7 @@ def backbone_weights(weights: str, sum_colours: bool, first: FirstConvolution) -
 
     Raises:
         InputError: the weights cannot be had or do not fit.
+        UnavailableError: their download is away for now.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
@@ -74,25 +82,47 @@ def _summed(colours: torch.Tensor, first: FirstConvolution) -> torch.Tensor:
 
 
 def _pretrained(weights: str) -> State:
-    key = "representations.resnet18.weights"
+    if weights == "imagenet":
+        return _downloaded(torchvision_models().ResNet18_Weights.IMAGENET1K_V1.url)
     try:
-        if weights == "imagenet":
-            entry = torchvision_models().ResNet18_Weights.IMAGENET1K_V1
-            state: State = entry.get_state_dict(progress=False, check_hash=True)
-        else:
-            state = torch.load(Path(weights), map_location="cpu", weights_only=True)
-    except urllib.error.URLError as error:
-        raise InputError(
-            f"{key}: imagenet could not be downloaded ({error.reason});"
-            " set MER_RESNET18_WEIGHTS to a file with them, or to none for random weights"
-        ) from error
+        state: State = torch.load(Path(weights), map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise InputError(f"{key}: {weights}: no such file; give imagenet, none or a path") from error
+        raise InputError(f"{KEY}: {weights}: no such file; give imagenet, none or a path") from error
     except Exception as error:  # torch.load raises whatever a damaged file provokes
         raise InputError(
-            f"{key}: {weights} is not a state dict that torch can load safely"
+            f"{KEY}: {weights} is not a state dict that torch can load safely"
             f" ({type(error).__name__}); save one with torch.save(model.state_dict(), path)"
         ) from error
+    return state
+
+
+def _downloaded(url: str) -> State:
+    """A state dict from torch's cache, downloaded into it first where it is not there.
+
+    Raises:
+        InputError: the server refuses, the cache cannot be written, or what lies in it is damaged.
+        UnavailableError: the server is away for now.
+    """
+    cached = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    was_there = cached.is_file()
+    patience_s = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED_S)  # torch would wait for ever
+    try:
+        state: State = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+    except Exception as error:  # torch raises whatever a damaged file or a network provokes
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        problem = f"{KEY}: imagenet could not be downloaded ({reason})"
+        if may_pass(error) or "invalid hash value" in str(
+            error
+        ):  # urllib takes a lost connection for the end
+            raise UnavailableError(f"{problem}; try again later, or {OTHERWISE}") from error
+        if was_there:
+            raise InputError(f"{KEY}: {cached} is damaged ({type(error).__name__}); remove it") from error
+        raise InputError(f"{problem}; {OTHERWISE}") from error
+    finally:
+        socket.setdefaulttimeout(patience_s)
     return state
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
@@ -9,15 +10,24 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import mlflow
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
 from requests import RequestException
+from sqlalchemy.exc import SQLAlchemyError
 
+from mer_tasks.catalog.database import UNAVAILABLE
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
+from mer_tasks.temporary import may_pass, status_may_pass
 
 AWAY = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
 """Error codes of MLflow that are no fault of who asks."""
+
+STATUS = re.compile(r"failed with error code (\d{3}) ")
+"""How MLflow words a refusal that is not one of its own, such as a proxy's."""
+
+NO_JSON = "not in a valid JSON format"
+"""How it words an answer of something that is no MLflow server."""
 
 SETTINGS = {
     "GIT_PYTHON_REFRESH": "quiet",
@@ -47,7 +57,7 @@ def connected(machine: Machine) -> Iterator[MlflowClient]:
         stack.enter_context(_tracking_at(uri))
         try:
             yield MlflowClient(uri, uri)
-        except (MlflowException, RequestException) as error:
+        except (MlflowException, RequestException, SQLAlchemyError) as error:
             raise explained(error, uri, machine.tracking_uri is not None) from error
 
 
@@ -82,18 +92,36 @@ def explained(error: Exception, uri: str, is_set: bool) -> InputError | Unavaila
 
     Only an address that a person has set, `is_set`, may be the fault.
     """
-    reason = " ".join(str(error).split())[:200]
-    code = getattr(error, "error_code", "INTERNAL_ERROR")
-    is_sqlite_path = uri.startswith("sqlite") and "locked" not in reason
-    if code in AWAY and not is_sqlite_path:
+    reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
+    if _may_pass(error, uri):
         return UnavailableError(f"MLflow at {shown(uri)}: cannot answer now ({reason}); try again later")
     remedy = "check MLFLOW_TRACKING_URI and what was asked" if is_set else "check what was asked"
     return InputError(f"MLflow at {shown(uri)}: {reason}; {remedy}, which may have been deleted in MLflow")
 
 
+def _may_pass(error: Exception, uri: str) -> bool:
+    """Whether MLflow may answer later what it did not answer now."""
+    if uri.startswith("sqlite"):
+        return "locked" in str(error)
+    if isinstance(error, SQLAlchemyError):
+        return any(part in str(error) for part in UNAVAILABLE)
+    cause = error if isinstance(error, RequestException) else error.__cause__ or error.__context__
+    if isinstance(cause, RequestException):
+        return may_pass(cause)
+    if found := STATUS.search(str(error)):
+        return status_may_pass(int(found[1]))
+    is_anothers = isinstance(error, RestException) and "error_code" not in error.json
+    return getattr(error, "error_code", None) in AWAY and not is_anothers and NO_JSON not in str(error)
+
+
 def shown(uri: str) -> str:
     """An address without the password in it."""
-    return str(httpx.URL(uri).copy_with(userinfo=b"")) if uri.startswith("http") else uri.rpartition("@")[2]
+    try:
+        return (
+            str(httpx.URL(uri).copy_with(userinfo=b"")) if uri.startswith("http") else uri.rpartition("@")[2]
+        )
+    except httpx.InvalidURL:
+        return uri.rpartition("@")[2]
 
 
 def check_server(uri: str) -> None:
@@ -105,18 +133,11 @@ def check_server(uri: str) -> None:
     """
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
-    except httpx.HTTPError as error:
-        raise (UnavailableError if is_away(error) else InputError)(
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise (UnavailableError if may_pass(error) else InputError)(
             f"MLFLOW_TRACKING_URI: no MLflow server answers at {shown(uri)}"
             f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
         ) from error
-
-
-def is_away(error: httpx.HTTPError) -> bool:
-    """Whether a server may answer later."""
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.is_server_error or error.response.status_code == 429
-    return not isinstance(error, httpx.UnsupportedProtocol)
 
 
 @contextmanager

@@ -13,12 +13,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.process import DESCRIPTION, VersionError, check_files
 from mer_tasks.settings import Machine
+
+if TYPE_CHECKING:
+    import httpx
 
 SEAL = "mer.version"
 """The tag of a version with the SHA-256 of its `version.json`, which has those of all its files."""
@@ -199,35 +202,52 @@ def _read_tables(connection: sqlite3.Connection, address: _Address) -> FoundVers
 def _ask_server(uri: str, address: _Address) -> FoundVersion:
     import httpx
 
-    with httpx.Client(base_url=f"{uri.rstrip('/')}/api/2.0/mlflow/", timeout=30) as client:
-        if address.alias is not None:
-            query = {"name": address.name, "alias": address.alias}
-            found = _get(client, "registered-models/alias", query, address)["model_version"]
-        else:
-            query = {"name": address.name, "version": str(address.number)}
-            found = _get(client, "model-versions/get", query, address)["model_version"]
-        query = {"name": address.name, "version": found["version"]}
-        location = _get(client, "model-versions/get-download-uri", query, address)["artifact_uri"]
-    tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
-    return address.found(found["version"], location, tags.get(SEAL), found.get("status"))
+    from mer_tasks.temporary import may_pass
 
-
-def _get(client: Any, path: str, query: Mapping[str, str], address: _Address) -> dict[str, Any]:
-    """The server's answer; errors as `mer` has them."""
-    import httpx
-
-    where = f"MLflow at {client.base_url.copy_with(userinfo=b'', path='/')}"
+    where = f"MLflow at {_without_password(uri)}"
     try:
-        response = client.get(path, params=query)
-        if response.status_code >= 500 or response.status_code == 429:
-            raise UnavailableError(f"{where}: answers {response.status_code} now; try again later")
-        answer: dict[str, Any] = response.json()
-    except httpx.TransportError as error:
-        raise UnavailableError(
-            f"{where}: does not answer ({type(error).__name__}); start it, or try again later"
-        ) from error
-    except ValueError as error:
+        with httpx.Client(base_url=f"{uri.rstrip('/')}/api/2.0/mlflow/", timeout=30) as client:
+            return _read_server(client, address, where)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        problem = f"{where}: does not answer ({type(error).__name__})"
+        if may_pass(error):
+            raise UnavailableError(f"{problem}; start it, or try again later") from error
+        raise InputError(f"{problem}; check MLFLOW_TRACKING_URI") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: is no MLflow server; check MLFLOW_TRACKING_URI") from error
+
+
+def _read_server(client: "httpx.Client", address: _Address, where: str) -> FoundVersion:
+    if address.alias is not None:
+        query = {"name": address.name, "alias": address.alias}
+        found = _get(client, "registered-models/alias", query, address, where)["model_version"]
+    else:
+        query = {"name": address.name, "version": str(address.number)}
+        found = _get(client, "model-versions/get", query, address, where)["model_version"]
+    query = {"name": address.name, "version": str(found["version"])}
+    location = _get(client, "model-versions/get-download-uri", query, address, where)["artifact_uri"]
+    tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
+    return address.found(query["version"], str(location), tags.get(SEAL), found.get("status"))
+
+
+def _without_password(uri: str) -> str:
+    return re.sub("//[^/]*@", "//", uri)
+
+
+def _get(
+    client: "httpx.Client", path: str, query: Mapping[str, str], address: _Address, where: str
+) -> dict[str, Any]:
+    """The server's answer, an object; errors as `mer` has them."""
+    from mer_tasks.temporary import status_may_pass
+
+    response = client.get(path, params=query)
+    if status_may_pass(response.status_code):
+        raise UnavailableError(f"{where}: answers {response.status_code} now; try again later")
+    if response.status_code in (401, 403):
+        raise InputError(
+            f"{where}: answers {response.status_code}; check MLFLOW_TRACKING_USERNAME and its like"
+        )
+    answer: dict[str, Any] = response.json()
     if response.status_code >= 400:
         raise _refusal(answer, address, where)
     return answer
@@ -269,6 +289,7 @@ def _download(machine: Machine, found: FoundVersion, folder: Path) -> None:
     import mlflow.artifacts
 
     from mer_tasks.registry.connection import connected
+    from mer_tasks.temporary import may_pass
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as temporary:
@@ -277,10 +298,11 @@ def _download(machine: Machine, found: FoundVersion, folder: Path) -> None:
             copy.mkdir()
             try:
                 mlflow.artifacts.download_artifacts(address, dst_path=str(copy))
-            except OSError as error:
-                raise UnavailableError(
-                    f"{found}: its files at {found.location} cannot be had now ({error}); try again later"
-                ) from error
+            except OSError as error:  # which all of requests' errors are
+                problem = f"{found}: its files at {found.location} cannot be had"
+                if may_pass(error):
+                    raise UnavailableError(f"{problem} now ({error}); try again later") from error
+                raise InputError(f"{problem} ({error}); see whether they are still there") from error
         check_seal(found, copy)
         try:
             copy.rename(folder)

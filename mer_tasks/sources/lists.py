@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mer_tasks.errors import InputError
 from mer_tasks.sources import http
-from mer_tasks.validation import csv_records
+from mer_tasks.validation import ONE_COLUMN, csv_records
 
 HASH = "sha256:"
 
@@ -34,6 +34,7 @@ def fetch_list(location: str, known: str | None, max_bytes: int) -> http.Respons
 
     Raises:
         InputError: it cannot be read, or is larger than `max_bytes`.
+        UnavailableError: its server is away for now.
     """
     if is_web(location):
         asked = {"If-None-Match": known} if known and not known.startswith(HASH) else {}
@@ -54,14 +55,14 @@ def version_of(response: http.Response) -> str:
     return response.etag or HASH + hashlib.sha256(response.body).hexdigest()
 
 
-def rows_of(where: str, content: bytes) -> Iterator[tuple[str, Line]]:
-    """The rows of a list, each with its place in it.
+def rows_of(where: str, content: bytes, columns: Collection[str]) -> Iterator[tuple[str, Line]]:
+    """The rows of a list, each with its place in it; `columns` are the names that a CSV may have.
 
     Raises:
         InputError: it is not UTF-8, or no list.
     """
     try:
-        text = content.decode("utf-8-sig").rstrip()
+        text = content.decode("utf-8-sig").rstrip(" \r\n")  # a tab would end a row
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: not UTF-8 (byte {error.start}); save the list in UTF-8") from error
     head = text.lstrip()[:4]
@@ -69,7 +70,7 @@ def rows_of(where: str, content: bytes) -> Iterator[tuple[str, Line]]:
         raise InputError(f"{where}: a web page, not a list of songs; give the address of a CSV, JSON or M3U")
     if head == "#EXT":
         return _m3u(text)
-    return _json(where, text) if head.startswith(("[", "{")) else _csv(where, text)
+    return _json(where, text) if head.startswith(("[", "{")) else _csv(where, text, columns)
 
 
 def _json(where: str, text: str) -> Iterator[tuple[str, Line]]:
@@ -84,12 +85,14 @@ def _json(where: str, text: str) -> Iterator[tuple[str, Line]]:
         yield f"song {number}", Line(song) if isinstance(song, dict) else Line({}, "not an object")
 
 
-def _csv(where: str, text: str) -> Iterator[tuple[str, Line]]:
-    records = csv_records(text)
+def _csv(where: str, text: str, columns: Collection[str]) -> Iterator[tuple[str, Line]]:
+    records = csv_records(text, columns)
     header = next(records, None)
     if header is None or header.problem:
         raise InputError(f"{where}: no line of column names; {header.problem if header else 'it is empty'}")
-    names = [name.strip() for name in header.fields]
+    names = [" ".join(name.split()) for name in header.fields]
+    if len(names) == 1:
+        raise InputError(f"{where}: {ONE_COLUMN}")
     for record in records:
         wrong = f"{len(record.fields)} fields instead of {len(names)}"
         problem = record.problem or (wrong if len(record.fields) != len(names) else "")

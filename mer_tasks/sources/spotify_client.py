@@ -8,13 +8,15 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+import requests
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 from spotipy.exceptions import SpotifyBaseException
 
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
-from mer_tasks.sources.http import BUSY, TIMEOUT_S, HttpError, patient, retry_after
+from mer_tasks.sources.http import TIMEOUT_S, RefusalError, patient
+from mer_tasks.temporary import may_pass, retry_after, status_may_pass
 
 ID = re.compile("[0-9A-Za-z]{22}")
 PAGE = 50
@@ -59,13 +61,14 @@ class Client:
         """A playlist's entries, page by page, songs or not.
 
         Raises:
-            HttpError: Spotify refuses, or gives something else than a page.
+            RefusalError: Spotify refuses, or gives something else than a page.
+            UnavailableError: it does not respond now.
         """
         offset, total = 0, 1
         while offset < min(total, LONGEST):
             page = self._page(playlist, offset)
             if not (_is(page, "items", list) and _is(page, "total", int)):
-                raise HttpError(f"spotify playlist {playlist}: {SHAPELESS}")
+                raise RefusalError(f"spotify playlist {playlist}: {SHAPELESS}")
             yield from page["items"]
             offset, total = offset + PAGE, page["total"] if page["items"] else 0
 
@@ -73,7 +76,8 @@ class Client:
         """Songs' audio features by id; none for apps made since November 2024, which are refused them.
 
         Raises:
-            HttpError: Spotify refuses for another reason, or gives something else than features.
+            RefusalError: Spotify refuses for another reason, or gives something else than features.
+            UnavailableError: it does not respond now.
         """
         good = [one for one in ids if ID.fullmatch(str(one))]
         found: list[Any] = []
@@ -82,12 +86,12 @@ class Client:
                 some = _ask(
                     "audio features", self.spotify.audio_features, good[start : start + FEATURES_AT_ONCE]
                 )
-            except HttpError as error:
+            except RefusalError as error:
                 if error.status not in WITHHELD:
                     raise
                 break
             if not isinstance(some, list):
-                raise HttpError(f"spotify audio features: {SHAPELESS}")
+                raise RefusalError(f"spotify audio features: {SHAPELESS}")
             found += some
         return {str(one.get("id")): one for one in found if isinstance(one, dict)}
 
@@ -97,7 +101,7 @@ class Client:
         try:
             items = partial(self.spotify.playlist_items, additional_types=("track",))
             return _ask(where, items, playlist, limit=PAGE, offset=offset)
-        except HttpError as error:
+        except RefusalError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
         page_id = playlist.split("?")[0].strip("/").replace(":", "/").rsplit("/")[-1]
@@ -140,24 +144,27 @@ def _ask(what: str, call: Callable[..., Any], *values: Any, **options: Any) -> A
         return call(*values, **options)
     except (SpotifyBaseException, LookupError, TypeError, AttributeError, ValueError) as error:
         raise _explained(where, error) from error
-    except OSError as error:  # which all of requests' errors are
-        reason = type(error).__name__
-        raise HttpError(f"{where}: Spotify cannot be reached ({reason}); check the network") from error
+    except requests.RequestException as error:
+        message = f"{where}: Spotify cannot be reached ({type(error).__name__})"
+        if may_pass(error):
+            raise UnavailableError(f"{message}; check the network, or try again later") from error
+        raise RefusalError(f"{message}; check api_url and token_url") from error
 
 
-def _explained(where: str, error: Exception) -> HttpError:
+def _explained(where: str, error: Exception) -> RefusalError | UnavailableError:
     """Why Spotify refused: spotipy keeps the response only as the context of its own error."""
     response = getattr(error.__context__, "response", None)
     if response is not None:
-        wait_s = retry_after(response.headers)
-        is_token = response.request.method == "POST" and response.status_code not in BUSY
-        return _refusal(where, HTTPStatus.UNAUTHORIZED if is_token else response.status_code, wait_s)
+        status = response.status_code
+        if status_may_pass(status):
+            message = f"{where}: Spotify responds with HTTP {status}; try again later"
+            return UnavailableError(message, retry_after(response.headers))
+        return _refusal(where, HTTPStatus.UNAUTHORIZED if response.request.method == "POST" else status)
     if isinstance(error, spotipy.SpotifyException):  # it did not even ask
         return _refusal(where, error.http_status)
-    return HttpError(f"{where}: {SHAPELESS}")
+    return RefusalError(f"{where}: {SHAPELESS}")
 
 
-def _refusal(where: str, status: int, wait_s: float | None = None) -> HttpError:
-    asked = f", wait {wait_s:.0f} s" if wait_s else ""
-    refusal = REFUSALS.get(status, f"Spotify responds with HTTP {status}{asked}; try again later")
-    return HttpError(f"{where}: {refusal}", status, wait_s)
+def _refusal(where: str, status: int) -> RefusalError:
+    refusal = REFUSALS.get(status, f"Spotify responds with HTTP {status}; check the chart, {INSTEAD}")
+    return RefusalError(f"{where}: {refusal}", status)

@@ -47,6 +47,18 @@ def test_columns_and_moods_are_mapped(file: Path) -> None:
     assert songs.ignored == ("title",)
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_semicolons_and_tabs_may_be_between_the_columns(file: Path, delimiter: str) -> None:
+    text = f"{HEADER}\n{row(title='T')}\n".replace(",", delimiter).replace("title", "song", 1)
+    songs = read(file, text.replace("http://h/a", "http://h/a,b"), {"title": "song"})
+    assert songs.rows[0].track == Track("a", "T", "A", url="http://h/a,b")
+
+
+def test_another_delimiter_is_named_as_such(file: Path) -> None:
+    with pytest.raises(InputError, match=r"it has one column; put commas, semicolons or tabs between"):
+        read(file, f"{HEADER}\n{row()}\n".replace(",", "|"))
+
+
 def test_a_byte_order_mark_and_other_line_ends_do_not_matter(file: Path) -> None:
     songs = read(file, b"\xef\xbb\xbf" + f"{HEADER}\r\n{row()}\r\n".encode())
     assert [song.track.track_id for song in songs.rows] == ["a"]

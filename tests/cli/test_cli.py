@@ -2,14 +2,17 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.small_project import make_project, mer
+from tests.small_project import make_project, mer, shrunk_params
+from tests.sources.charts.servers import Response, serving
 
 HEAVY = {"airflow", "dvc", "great_expectations", "librosa", "mlflow", "pandas", "sklearn", "torch"}
 
@@ -142,3 +145,22 @@ def test_labels_and_clips_by_hand(project: Path) -> None:
         "data quality: 1 warning, training goes on",
         "clip store: 1 song lost their clip",
     ]
+
+
+def test_charts_that_are_away_are_told_from_those_that_need_a_person(tmp_path: Path) -> None:
+    params = shrunk_params()
+    (tmp_path / "good.csv").write_text("title;artist\nOne;Ann\n")
+    with serving(lambda request: Response(status=503, headers={"Retry-After": "86400"})) as web:
+        params["charts"] = {
+            "busy": {"source": "file", "location": f"{web.url}/a.csv"},
+            "good": {"source": "file", "location": "good.csv"},
+            "gone": {"source": "file", "location": "gone.csv"},
+        }
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        away, mixed = mer(tmp_path, "charts", "busy", "good"), mer(tmp_path, "charts")
+    assert (away.returncode, mixed.returncode) == (75, 2)
+    assert "chart good: 1 songs" in away.stdout
+    told = r"^mer: http://127\.0\.0\.1:\d+/a\.csv: .*503 .*; try again later; not before \d{4}-.* UTC\n$"
+    assert re.search(told, away.stderr)
+    assert "gone.csv: cannot be read" in mixed.stderr
+    assert len(web.asked) == 2

@@ -3,17 +3,21 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, task
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.serialization.serialized_objects import DagSerialization
 
+from mer_tasks.errors import InputError, UnavailableError
 from tests.dags.conftest import DAGS
+from tests.sources.charts.servers import Response, serving
 
 NAMES = sorted(path.stem for path in DAGS.glob("*.py") if path.stem != "dag_common")
 
@@ -51,7 +55,47 @@ def test_every_task_says_what_it_does_and_tells_a_person_when_it_fails(dag: DAG)
     for one in dag.tasks:
         assert one.doc_md, one.task_id
         assert one.on_failure_callback in (alert, [alert]), one.task_id
-        assert one.retries == 2
+        assert one.retries == (5 if one.task_id == "refresh" else 2)
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "try_number", "action", "wait"),
+    [
+        (None, 1, "retry", timedelta(minutes=15)),
+        (None, 5, "retry", timedelta(hours=4)),
+        (None, 99, "retry", timedelta(hours=8)),
+        (30.0, 1, "retry", timedelta(minutes=15)),
+        (86_401.0, 1, "retry", timedelta(days=1, seconds=1)),
+        (7 * 86_400.0, 1, "fail", None),
+    ],
+)
+def test_a_chart_whose_server_is_away_is_tried_when_it_asked(
+    bag: DagBag, retry_after_s: float | None, try_number: int, action: str, wait: timedelta | None
+) -> None:
+    policy = bag.dags["refresh_charts"].get_task("refresh").partial_kwargs["retry_policy"]
+    decision = policy.evaluate(UnavailableError("busy", retry_after_s), try_number, 6)
+    assert (decision.action.value, decision.retry_delay) == (action, wait)
+
+
+def test_wrong_input_is_not_tried_again_and_other_faults_are(bag: DagBag) -> None:
+    policy = bag.dags["collect_clips"].get_task("plan").retry_policy
+    assert policy.evaluate(InputError("no such chart"), 1, 2).action.value == "fail"
+    assert policy.evaluate(RuntimeError("lost"), 1, 2).action.value == "default"
+    assert policy.evaluate(UnavailableError("busy"), 2, 2).retry_delay == timedelta(minutes=2)
+
+
+def test_mer_tells_airflow_when_to_try_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dag_common import mer_json
+
+    monkeypatch.setenv("MER_HOME", str(tmp_path / "var"))
+    params = yaml.safe_load((DAGS.parent / "params.yaml").read_text())
+    with serving(lambda request: Response(status=429, headers={"Retry-After": "86400"})) as web:
+        params["charts"] = {"far": {"source": "file", "location": f"{web.url}/a.csv"}}
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        with pytest.raises(UnavailableError, match=r"429 Too Many Requests; try again later$") as caught:
+            mer_json(tmp_path, "charts", "--", "far")
+    assert caught.value.retry_after_s == pytest.approx(86_400, abs=60)
+    assert len(web.asked) == 1
 
 
 def test_every_field_of_a_form_is_described_and_starts_valid(dag: DAG) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, output_of
-from mer_tasks.networks.resnet18_weights import backbone_weights, read_weights, save_weights
+from mer_tasks.networks.resnet18_weights import _downloaded, backbone_weights, read_weights, save_weights
 from mer_tasks.networks.torchvision_loader import torchvision_models
+from tests.sources.charts.servers import Response, resetting, serving
 
 FIRST = FirstConvolution(7, 1, 2)
 
@@ -88,3 +89,53 @@ def test_weights_that_do_not_fit_are_one_line(
         backbone_weights(str(path), True, FIRST)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("representations.resnet18.weights: ")
+
+
+FILE = "resnet18-f37072fd.pth"
+
+
+@pytest.mark.parametrize(
+    ("response", "kind"),
+    [
+        (Response(status=503), UnavailableError),
+        (Response(status=429), UnavailableError),
+        (Response(status=404), InputError),
+        (Response(status=403), InputError),
+        (Response(b"cut", headers={"Content-Length": "9999"}), UnavailableError),
+        (Response(b"<html>log in"), UnavailableError),
+    ],
+)
+def test_a_download_that_fails_says_whether_to_try_again(
+    response: Response, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with (
+        serving(lambda request: response) as web,
+        pytest.raises(kind, match="MER_RESNET18_WEIGHTS") as caught,
+    ):
+        _downloaded(f"{web.url}/{FILE}")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "hub" / "checkpoints" / FILE).exists()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
+def test_weights_whose_server_is_not_there_are_tried_again(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(UnavailableError, match=r"could not be downloaded .* try again later"):
+        _downloaded(f"{address}/{FILE}")
+    with (
+        resetting(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nP") as url,
+        pytest.raises(UnavailableError, match=r"could not be downloaded"),
+    ):
+        _downloaded(f"{url}/{FILE}")
+
+
+def test_a_damaged_download_names_the_file_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    path = tmp_path / "hub" / "checkpoints" / FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not weights")
+    with pytest.raises(InputError, match=rf"{FILE} is damaged \(UnpicklingError\); remove it$"):
+        backbone_weights("imagenet", True, FIRST)

@@ -14,22 +14,26 @@ import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 from requests import ConnectionError as NoConnection
+from sqlalchemy.exc import OperationalError
 
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.connection import connected, experiment_id, explained
 from mer_tasks.registry.lookup import find_version
 from mer_tasks.settings import Machine
+from tests.sources.charts.servers import resetting
 
 
 @contextmanager
-def answering(health: int, everything_else: int) -> Iterator[str]:
-    """The address of a server that answers with these codes."""
+def answering(health: int, everything_else: int, content: bytes = b"<html>") -> Iterator[str]:
+    """The address of a server that answers with these codes, and to all but its health with this content."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(health if self.path == "/health" else everything_else)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Location", "/again")
             self.end_headers()
-            self.wfile.write(b"<html>")
+            self.wfile.write(content)
 
         do_POST = do_GET
 
@@ -57,7 +61,14 @@ def test_sqlite_under_home_is_created(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("health", "kind"),
-    [(503, UnavailableError), (429, UnavailableError), (404, InputError), (403, InputError)],
+    [
+        (503, UnavailableError),
+        (429, UnavailableError),
+        (408, UnavailableError),
+        (404, InputError),
+        (403, InputError),
+        (302, InputError),
+    ],
 )
 def test_a_server_s_answer_says_whether_to_try_again(
     machine: Machine, health: int, kind: type[Exception]
@@ -88,16 +99,70 @@ def test_an_address_of_no_kind_is_bad_input(machine: Machine) -> None:
         client.search_experiments()
 
 
-@pytest.mark.parametrize(("code", "kind"), [(503, UnavailableError), (403, InputError)])
+@pytest.mark.parametrize(
+    ("code", "content", "kind"),
+    [
+        (503, b"<html>", UnavailableError),
+        (500, b'{"detail": "down"}', UnavailableError),
+        (408, b"", UnavailableError),
+        (425, b"", UnavailableError),
+        (429, b"{}", UnavailableError),
+        (401, b'{"error": "log in"}', InputError),
+        (403, b"<html>", InputError),
+        (403, b'{"detail": "no"}', InputError),
+        (404, b'{"x": 1}', InputError),
+        (413, b"", InputError),
+        (200, b"<html>log in", InputError),
+        (200, b"[]", InputError),
+    ],
+)
 def test_a_server_may_fail_later(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception]
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, code: int, content: bytes, kind: type[Exception]
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with answering(200, code) as uri:
+    with answering(200, code, content) as uri:
         with pytest.raises(kind, match=r"^MLflow at http://127"), connected(at(machine, uri)) as client:
             client.get_registered_model("mood")
         with pytest.raises(kind, match=r"http://127"):
             find_version(at(machine, uri), "models:/mood@champion")
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"model_version": []}', b'{"model_version": {"version": "1"}}'])
+def test_an_answer_of_another_shape_is_no_mlflow_server(machine: Machine, content: bytes) -> None:
+    with (
+        answering(200, 200, content) as uri,
+        pytest.raises(InputError, match="is no MLflow server; check MLFLOW_TRACKING_URI"),
+    ):
+        find_version(at(machine, uri), "models:/mood@champion")
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"])
+def test_a_connection_that_is_reset_is_away(machine: Machine, first: bytes) -> None:
+    with resetting(first) as uri:
+        with pytest.raises(UnavailableError, match="no MLflow server answers"), connected(at(machine, uri)):
+            pytest.fail("connected")
+        with pytest.raises(UnavailableError, match=r"does not answer \(ReadError\)"):
+            find_version(at(machine, uri), "models:/mood@champion")
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("http://no-such-host.invalid", UnavailableError),
+        ("http://me:secret@127.0.0.1:9", UnavailableError),
+        ("http://me:secret@[::1", InputError),
+        ("httpx://me:secret@host", InputError),
+        ("http://", InputError),
+    ],
+)
+def test_addresses_by_whether_somebody_may_answer_there(
+    machine: Machine, uri: str, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind) as caught, connected(at(machine, uri)):
+        pytest.fail("connected")
+    with pytest.raises(kind) as found:
+        find_version(at(machine, uri), "models:/mood@champion")
+    assert "secret" not in f"{caught.value} {found.value}"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +172,10 @@ def test_a_server_may_fail_later(
         (MlflowException("unable to open database file"), "sqlite:///x.db", InputError),
         (MlflowException("could not connect"), "postgresql://me:secret@host/x", UnavailableError),
         (NoConnection("refused\nand more"), "http://host", UnavailableError),
+        (OperationalError("", {}, OSError("Connection refused")), "postgresql://h/x", UnavailableError),
+        (OperationalError("", {}, OSError("password authentication failed")), "postgresql://h/x", InputError),
+        (OperationalError("", {}, OSError("database is locked")), "sqlite:///x.db", UnavailableError),
+        (OperationalError("", {}, OSError("unable to open database file")), "sqlite:///x.db", InputError),
         (MlflowException.invalid_parameter_value("bad name"), "http://host", InputError),
     ],
 )

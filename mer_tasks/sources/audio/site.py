@@ -12,8 +12,8 @@ import httpx
 from mer_tasks.domain import Failure
 from mer_tasks.settings import AudioSettings
 from mer_tasks.sources.audio.contract import FetchError, on_one_line
-from mer_tasks.sources.connection import RedirectError, client
-from mer_tasks.sources.http import retry_after
+from mer_tasks.sources.connection import PrivateHostError, client
+from mer_tasks.temporary import retry_after, status_may_pass
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss")
 
@@ -35,7 +35,7 @@ class Site:
     def __init__(self, url: str, audio: AudioSettings) -> None:
         self.url, self.n_bytes = url, 0
         self._audio = audio
-        self._client = client(audio.timeout_s)
+        self._client = client(audio.timeout_s, audio.private_hosts)
 
     def __enter__(self) -> Self:
         return self
@@ -136,15 +136,20 @@ def _as_failures(url: str) -> Iterator[None]:
         yield
     except FetchError as error:
         raise FetchError(f"{_short(url)}: {error}", error.failure, error.retry_after_s) from error
-    except RedirectError as error:
-        raise FetchError(f"{_short(url)}: {error}", Failure.REFUSED) from error
+    except PrivateHostError as error:
+        raise FetchError(f"{_short(url)}: {on_private_host(error)}", Failure.REFUSED) from error
     except httpx.TimeoutException as error:
         raise FetchError(f"{_short(url)}: was too slow", Failure.BUSY) from error
-    except (httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
         raise FetchError(f"{_short(url)}: is or leads to no valid address", Failure.BAD) from error
     except httpx.HTTPError as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise FetchError(f"{_short(url)}: the connection failed: {reason}", Failure.BUSY) from error
+
+
+def on_private_host(error: PrivateHostError) -> str:
+    """The reason why such an address is not fetched, with the remedy."""
+    return f"{error}; if songs may come from there, add {error.host} to audio.private_hosts"
 
 
 def _short(url: str) -> str:
@@ -169,7 +174,7 @@ def _check(response: httpx.Response) -> None:
         raise FetchError(reason, Failure.GONE)
     if status in (401, 402, 403, 451):
         raise FetchError(reason, Failure.REFUSED)
-    if status in (408, 425, 429) or status >= 500:
+    if status_may_pass(status):
         raise FetchError(reason, Failure.BUSY, retry_after(response.headers))
     if status not in (200, 206, 416):
         raise FetchError(reason, Failure.BAD)

@@ -23,7 +23,9 @@ from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError, on_one_line
 from mer_tasks.sources.audio.match import Candidate, score
+from mer_tasks.sources.audio.proxy import Proxy
 from mer_tasks.sources.audio.ranges import clip_start_s
+from mer_tasks.sources.audio.site import on_private_host
 
 FAILURES = (
     (r"try again later|rate.?limit|Too Many Requests|HTTP Error (408|429|5\d\d)", Failure.BUSY),
@@ -72,9 +74,21 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
         FetchError: it cannot be had.
         OSError: the file cannot be written.
     """
+    with Proxy(audio.private_hosts) as proxy:  # yt-dlp connects by itself, and so does its ffmpeg
+        try:
+            return _fetch(track, folder, audio, clips, _options(audio, proxy.url))
+        except FetchError as error:
+            if proxy.refused:
+                raise FetchError(on_private_host(proxy.refused[0]), Failure.REFUSED) from error
+            raise
+
+
+def _fetch(
+    track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings, options: dict[str, Any]
+) -> Fetched:
     if track.url:
-        return _download(Candidate(track.url, track.title), track, folder, audio, clips)
-    found = list(_candidates(track, audio))
+        return _download(Candidate(track.url, track.title), track, folder, audio, clips, options)
+    found = list(_candidates(track, audio, options))
     best = max(found, key=lambda one: score(track, one), default=None)
     if best is None:
         raise FetchError("a search finds nothing", Failure.GONE)
@@ -85,18 +99,18 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
             f"audio.youtube.min_score is {audio.youtube.min_score:g}",
             Failure.GONE,
         )
-    fetched = _download(best, track, folder, audio, clips)
+    fetched = _download(best, track, folder, audio, clips, options)
     match = {"url": best.url, "title": best.title, "score": how_well, "candidates": len(found)}
     return Fetched(fetched.path, fetched.start_s, fetched.n_bytes, match)
 
 
-def _candidates(track: Track, audio: AudioSettings) -> Iterator[Candidate]:
+def _candidates(track: Track, audio: AudioSettings, options: dict[str, Any]) -> Iterator[Candidate]:
     """What the search finds, without asking for each; live streams are none."""
     query = " ".join(f"{track.artist} {track.title}".split())[:LONGEST_QUERY]
     search = audio.youtube.search
     address = search.replace("{query}", quote(query, safe="") if "://" in search else query)
-    options = _options(audio) | {"extract_flat": "in_playlist", "playlist_items": "1:50"}
-    found = _run(options, address, download=False)
+    flat = {"extract_flat": "in_playlist", "playlist_items": "1:50"}
+    found = _run(options | flat, address, download=False)
     for entry in found.get("entries") or [found]:
         if entry and entry.get("url") and entry.get("live_status") not in ("is_live", "is_upcoming"):
             channel = entry.get("channel") or entry.get("uploader") or ""
@@ -104,7 +118,12 @@ def _candidates(track: Track, audio: AudioSettings) -> Iterator[Candidate]:
 
 
 def _download(
-    best: Candidate, track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings
+    best: Candidate,
+    track: Track,
+    folder: Path,
+    audio: AudioSettings,
+    clips: ClipSettings,
+    options: dict[str, Any],
 ) -> Fetched:
     """The clip's seconds; the whole if their place is not known or they cannot be had alone."""
     starts = list[float]()
@@ -118,7 +137,6 @@ def _download(
             starts.append(start_s)
             yield {"start_time": start_s, "end_time": start_s + clips.duration_s}
 
-    options = _options(audio)
     try:
         path = _saved(options | {"download_ranges": ranges}, best.url, folder / "clip", audio)
         if not starts or _is_long_enough(path, clips):
@@ -153,7 +171,7 @@ def _saved(options: dict[str, Any], url: str, folder: Path, audio: AudioSettings
     return files[0]
 
 
-def _options(audio: AudioSettings) -> dict[str, Any]:
+def _options(audio: AudioSettings, proxy: str) -> dict[str, Any]:
     def stop_if_large(progress: Mapping[str, Any]) -> None:
         # yt-dlp's own max_filesize believes what the server announces.
         if progress.get("downloaded_bytes", 0) > audio.max_mb * 10**6:
@@ -164,6 +182,7 @@ def _options(audio: AudioSettings) -> dict[str, Any]:
         "match_filter": match_filter_func("!is_live"),  # a live stream never ends
         "max_filesize": audio.max_mb * 10**6,
         "progress_hooks": [stop_if_large],
+        "proxy": proxy,
         "noplaylist": True,
         "playlist_items": "1",
         "socket_timeout": min(20.0, audio.timeout_s),

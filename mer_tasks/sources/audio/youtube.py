@@ -51,7 +51,9 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
 def _run_job(job: tuple[Any, ...], work: Path, limit_s: float) -> Any:
     """What the other process answers to a job."""
     # yt-dlp finds the ffmpeg that downloads ranges on PATH only, whatever ffmpeg_location is.
-    environment = os.environ | {
+    # Nothing goes past the proxy that watches where it connects.
+    inherited = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+    environment = inherited | {
         "PATH": f"{work}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),  # the same modules as here
     }

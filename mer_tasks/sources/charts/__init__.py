@@ -48,6 +48,7 @@ class ChartSource(Protocol):
 
         Raises:
             InputError: the chart cannot be read; the message has the reason and the remedy.
+            UnavailableError: its server is away for now.
         """
 
 
@@ -57,6 +58,7 @@ def read_chart(name: str, chart: Chart, machine: Machine, known: str | None) -> 
     Raises:
         InputError: the name is no collection's, there is no such source, its keys are wrong, or the chart
             cannot be read.
+        UnavailableError: its server is away for now.
     """
     try:
         collection_name(name)

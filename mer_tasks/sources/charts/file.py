@@ -41,7 +41,8 @@ def read(chart: Settings, machine: Machine, known: str | None) -> Reading:
         numbers = {name: row[name] for name in SPOTIFY_FEATURES if row.get(name) not in (None, "")}
         return song | {"numbers": numbers} | _place(row, response.url)
 
-    entries, n_bad = listing(where, rows_of(where, response.body), song_of)
+    names = {*Song.model_fields, *SPOTIFY_FEATURES, *chart.columns.values()}
+    entries, n_bad = listing(where, rows_of(where, response.body, names), song_of)
     # A row may be mended from outside, by putting its file in place: such a list is read again.
     return Reading(entries, None if n_bad else version)
 

@@ -71,6 +71,10 @@ class Hostile(BaseHTTPRequestHandler):
         """A file, but hardly so for the program that downloads ranges."""
         return self.drip(name) if self._is_ffmpeg() else self.good(name)
 
+    def inside_for_ffmpeg(self, address: str) -> None:
+        """A file, but a redirect for the program that downloads ranges."""
+        return self.to(address) if self._is_ffmpeg() else self.good("song.mp3")
+
     def _is_ffmpeg(self) -> bool:
         return "Icy-MetaData" in self.headers  # yt-dlp gives it its own User-Agent
 
@@ -284,9 +288,10 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def audio(params: Params) -> AudioSettings:
-    """The real settings, with small limits, for someone who has the right."""
+    """The real settings, with small limits, for someone who has the right and whose songs are on this machine."""
     youtube = params.audio.youtube.model_copy(update={"download_permitted": True})
-    return params.audio.model_copy(update={"max_mb": 20, "timeout_s": 20.0, "youtube": youtube})
+    changes = {"max_mb": 20, "timeout_s": 20.0, "youtube": youtube, "private_hosts": ("127.0.0.1",)}
+    return params.audio.model_copy(update=changes)
 
 
 @pytest.fixture

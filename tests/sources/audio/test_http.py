@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.ranges import clip_start_s
 from mer_tasks.sources.audio.site import is_text
 from mer_tasks.sources.connection import is_public
-from mer_tasks.sources.http import retry_after
+from mer_tasks.temporary import retry_after
 
 ROOT = Path(__file__).parents[3]
 CLIPS = load_params(ROOT / "params.yaml").clips
@@ -32,7 +33,7 @@ Song = Callable[[str], Track]
 def refused(folder: Path, audio: AudioSettings, clips: ClipSettings, song: Song) -> Callable[..., FetchError]:
     """A function that fetches an address, which must fail cleanly, and gives the failure."""
 
-    def fails(url: str, **changes: float) -> FetchError:
+    def fails(url: str, **changes: Any) -> FetchError:
         with pytest.raises(FetchError) as caught:
             http.fetch(song(url), folder, audio.model_copy(update=changes), clips)
         assert "\n" not in str(caught.value)
@@ -179,10 +180,50 @@ def test_a_redirect_leads_to_http_only(server, refused, target) -> None:
 )
 def test_a_redirect_to_what_was_not_asked_for_is_refused(start, refused, host) -> None:
     asked, secret = start(), start()
-    error = refused(f"{asked.url}/to/http://{host}:{secret.port}/good/song.mp3")
+    named = (f"127.0.0.1:{asked.port}",)
+    error = refused(f"{asked.url}/to/http://{host}:{secret.port}/good/song.mp3", private_hosts=named)
     assert error.failure is Failure.REFUSED
-    assert "is not public and was not asked for" in str(error)
+    assert "which is not on the public internet" in str(error)
     assert secret.log == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+        "[::ffff:127.0.0.1]",
+    ],
+)
+def test_a_song_may_not_name_what_no_setting_names(start, refused, host) -> None:
+    secret, own = start(), start()
+    error = refused(f"http://{host}:{secret.port}/good/song.mp3", private_hosts=(f"127.0.0.1:{own.port}",))
+    assert error.failure is Failure.REFUSED
+    remedy = f"if songs may come from there, add {host.lower()}:{secret.port} to audio.private_hosts"
+    assert str(error).endswith(remedy)
+    assert secret.log == []
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "169.254.169.254", "[::1]", "[fd00::1]", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]"]
+)
+def test_a_song_is_in_no_private_network(refused, host) -> None:
+    assert refused(f"http://{host}/latest/meta-data/").failure is Failure.REFUSED
+
+
+@pytest.mark.parametrize("named", ["127.0.0.1", "127.0.0.1:{port}", "localhost:{port}"])
+def test_a_host_that_the_settings_name_is_fetched_from(
+    server, folder, audio, clips, song, songs, named
+) -> None:
+    host = named.partition(":")[0]
+    allowed = audio.model_copy(update={"private_hosts": (named.format(port=server.port),)})
+    fetched = http.fetch(song(f"http://{host}:{server.port}/good/short.mp3"), folder, allowed, clips)
+    assert fetched.path.read_bytes() == (songs / "short.mp3").read_bytes()
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "192.168.1.1", "169.254.169.254", "[fe80::1]", "[fd00::1]"])
@@ -259,6 +300,13 @@ def test_a_full_disk_is_not_the_songs_fault(server, audio, clips, song, tmp_path
         ("::1", False),
         ("::ffff:10.0.0.1", False),
         ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::5db8:d822", True),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("198.18.0.1", False),
+        ("255.255.255.255", False),
     ],
 )
 def test_public_addresses(address: str, public: bool) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -35,7 +36,7 @@ def searching(audio: AudioSettings, address: str) -> AudioSettings:
 def failing(folder, audio, clips) -> Callable[..., FetchError]:
     """A function that fetches a song, which must fail cleanly, and gives the failure."""
 
-    def fails(track: Track = SONG, **changes: float) -> FetchError:
+    def fails(track: Track = SONG, **changes: Any) -> FetchError:
         with pytest.raises(FetchError) as caught:
             youtube.fetch(track, folder, audio.model_copy(update=changes), clips)
         assert "\n" not in str(caught.value)
@@ -123,6 +124,29 @@ def test_nothing_found_is_gone(failing) -> None:
 def test_each_refusal_has_its_kind(server, failing, path, failure) -> None:
     server.results += [("Adele - Hello", f"{server.url}/{path}", None)]
     assert failing(Track("a", "Hello", "Adele")).failure is failure
+
+
+@pytest.mark.parametrize("leads", ["{secret}/good/song.mp3", "{own}/to/{secret}/good/song.mp3"])
+def test_nothing_is_asked_for_outside_the_internet(start, server, failing, leads) -> None:
+    secret = start()
+    server.results += [("Adele - Hello", leads.format(own=server.url, secret=secret.url), 80.0)]
+    error = failing(private_hosts=(f"127.0.0.1:{server.port}",))
+    assert error.failure is Failure.REFUSED
+    assert str(error) == (
+        f"a: leads to 127.0.0.1:{secret.port}, which is not on the public internet; if songs may come from"
+        f" there, add 127.0.0.1:{secret.port} to audio.private_hosts"
+    )
+    assert secret.log == []
+
+
+def test_ffmpeg_is_not_led_outside_the_internet(start, server, folder, audio, clips, songs) -> None:
+    secret = start()
+    server.results += [("Adele - Hello", f"{server.url}/inside_for_ffmpeg/{secret.url}/good/song.mp3", 80.0)]
+    named = audio.model_copy(update={"private_hosts": (f"127.0.0.1:{server.port}",)})
+    with suppress(FetchError):
+        youtube.fetch(SONG, folder, named, clips)
+    assert any(path.startswith("/inside_for_ffmpeg") for path, _ in server.log)
+    assert secret.log == []
 
 
 def test_time_is_limited(server, failing) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from mer_tasks.domain import ChartEntry, Track
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources import charts
 from mer_tasks.sources.charts import ChartSettings, read_chart
@@ -22,6 +22,7 @@ from tests.sources.charts.servers import (
     Spotify,
     Web,
     jamendo_song,
+    resetting,
     spotify_song,
 )
 
@@ -52,6 +53,10 @@ class Case:
     prepare: Callable[[Machine], None] = _nothing
     spoil: Callable[[Machine], None] = _nothing
     secrets: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        return self.spoil is not _nothing
 
 
 LONG = "x" * (LONGEST_ID + 1)
@@ -153,9 +158,9 @@ def entries(name: str, url: str, configured: Machine) -> list[ChartEntry]:
     return list(found)
 
 
-def refused(name: str, case: Case, url: str, machine: Machine) -> str:
+def refused(name: str, case: Case, url: str, machine: Machine, kind: type[Exception] = InputError) -> str:
     """The message about a source that cannot be read: one line, without a secret."""
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError if case.is_local else kind) as caught:
         read(name, url, machine)
     message = str(caught.value)
     assert message.strip()
@@ -219,21 +224,51 @@ def test_the_settings_are_left_as_they_are(name: str, url: str, configured: Mach
 
 def test_an_unreachable_source_is_named(name: str, case: Case, configured: Machine) -> None:
     case.spoil(configured)
-    refused(name, case, GONE, configured)
+    refused(name, case, GONE, configured, UnavailableError)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 507])
+def test_a_source_whose_server_is_away_is_tried_again_later(
+    web: Serve, name: str, case: Case, configured: Machine, status: int, waits: list[float]
+) -> None:
+    case.spoil(configured)
+    server = web(lambda request: Response("<p>", status, {"Retry-After": "86400"}))
+    with pytest.raises(InputError if case.is_local else UnavailableError) as caught:
+        read(name, server.url, configured)
+    if not case.is_local:
+        assert (caught.value.retry_after_s, waits, len(server.asked)) == (86400.0, [], 1)
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"], ids=["reset", "in the body"]
+)
+def test_a_connection_that_is_reset_is_tried_again_later(
+    name: str, case: Case, configured: Machine, broken: bytes
+) -> None:
+    case.spoil(configured)
+    with resetting(broken) as url:
+        refused(name, case, url, configured, UnavailableError)
+
+
+def test_a_server_without_tls_needs_a_person(web: Serve, name: str, case: Case, configured: Machine) -> None:
+    case.spoil(configured)
+    url = web(lambda request: Response("{}")).url
+    refused(name, case, url.replace("http:", "https:"), configured)
 
 
 @pytest.mark.parametrize(
     "response",
     [
-        Response("<!doctype html><title>502</title>", 502),
         Response("<!doctype html><p>maintenance</p>"),
         Response(b"\xff\xfe\x00"),
         Response("{}"),
         Response("null"),
         Response(""),
+        Response("no", 401),
         Response("no", 403),
+        Response("no", 404),
     ],
-    ids=["502", "html", "bytes", "object", "null", "empty", "403"],
+    ids=["html", "bytes", "object", "null", "empty", "401", "403", "404"],
 )
 def test_a_source_that_sends_nonsense_is_named(
     web: Serve, name: str, case: Case, configured: Machine, response: Response

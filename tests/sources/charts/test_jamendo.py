@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from mer_tasks.domain import ChartEntry
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Chart, Machine
 from mer_tasks.sources.charts import read_chart
 from tests.sources.charts.servers import Jamendo, Request, Response, Web, jamendo_song
@@ -117,7 +117,6 @@ def test_rows_of_the_wrong_shape_are_left_out_with_a_warning(
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (6, "has had too many requests from this client id"),
         (11, "has suspended this client id"),
         (3, r"responds with 'Type Error: \*\*\* is no tag' \(code 3\); check the chart"),
     ],
@@ -130,6 +129,13 @@ def test_a_refusal_is_one_line_without_the_client_id(
         read(server, machine)
     assert "jam-client-0815" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_too_many_requests_are_over_tomorrow(web: Serve, machine: Machine) -> None:
+    server = web(Jamendo([], code=6, error_message="Rate limit exceeded"))
+    with pytest.raises(UnavailableError, match="too many requests from this client id; read fewer") as caught:
+        read(server, machine)
+    assert caught.value.retry_after_s == 86400
 
 
 def test_a_wrong_client_id_names_where_to_get_one(web: Serve, machine: Machine) -> None:
@@ -187,7 +193,7 @@ def test_a_busy_jamendo_is_asked_again_after_its_retry_after(
 
 def test_a_jamendo_that_stays_busy_is_left_alone(web: Serve, machine: Machine, waits: list[float]) -> None:
     server = web(lambda request: Response(status=429, headers={"Retry-After": "3"}))
-    with pytest.raises(InputError, match=r"HTTP 429 Too Many Requests, wait 3 s; try again later$"):
+    with pytest.raises(UnavailableError, match=r"HTTP 429 Too Many Requests; try again later$"):
         read(server, machine)
     assert waits == [3.0, 3.0]
 
@@ -196,7 +202,8 @@ def test_a_jamendo_that_wants_an_hour_is_not_waited_for(
     web: Serve, machine: Machine, waits: list[float]
 ) -> None:
     server = web(lambda request: Response(status=429, headers={"Retry-After": "3600"}))
-    with pytest.raises(InputError, match=r"wait 3600 s; try again later$"):
+    with pytest.raises(UnavailableError, match=r"429 Too Many Requests; try again later$") as caught:
         read(server, machine)
+    assert caught.value.retry_after_s == 3600
     assert waits == []
     assert len(server.asked) == 1
