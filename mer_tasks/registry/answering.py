@@ -133,10 +133,10 @@ def _load_pipeline(folder: Path, described: dict[str, Any], params: "Params", de
 
 
 def _torch_device(device: str, network: Path) -> str:
-    """Where a representation is computed: on a GPU only if it is the output of a network."""
-    from mer_tasks.device import torch_device
+    """Where a representation is computed: as in training, on a GPU only where one is asked for, and for a network."""
+    from mer_tasks.device import features_device
 
-    return torch_device(device) if network.is_dir() else "cpu"
+    return features_device(device) if network.is_dir() else "cpu"
 
 
 if __name__ == "__main__":
