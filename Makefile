@@ -26,7 +26,8 @@ setup: .venv/made ## build .venv, which holds everything
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: install Python 3.11, or make PYTHON=…"; exit 1; }
 	@echo "Building .venv: once, and again when requirements.lock or pyproject.toml changes"
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv; $(BIN)/pip install --quiet uv==$(UV); }
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements.lock
+	@# --no-deps: the lock is complete, and musicnn asks for libraries of 2019 that nothing here needs
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --no-deps -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@# librosa compiles functions at their first use; here once, not in the first of several processes at a time
 	$(BIN)/python -c 'from mer_tasks.features.summary import summary_names; from mer_tasks.settings import load_params; summary_names(load_params().features)'

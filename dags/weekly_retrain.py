@@ -250,7 +250,7 @@ def weekly_retrain() -> None:
     opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
     trained >> trained_on_gpu
     version, decision = register(), promote()
-    reported: Any = report(version, decision)
+    reported: Any = report(version, decision)  # type: ignore[arg-type]  # Airflow gives what the task returned
     reported.operator.operator_extra_links = LINKS
     [trained, trained_on_gpu] >> evaluate() >> version >> decision
 

@@ -66,6 +66,7 @@ def checks(machine: Machine) -> list[Check]:
         "MLflow": lambda: _mlflow(machine.mlflow_uri),
         "DVC": _dvc,
         "ResNet-18 weights": lambda: _weights(machine),
+        "musicnn weights": _musicnn_weights,
         "device": lambda: _device(machine.device),
         "alerts": lambda: _alerts(machine),
         "Spotify": lambda: _spotify(machine),
@@ -257,6 +258,23 @@ def _imagenet() -> Found:
         return Found("ok", f"imagenet, cached at {cached[0]}")
     remedy = "without a network set MER_RESNET18_WEIGHTS to a file or to none"
     return Found("note", "imagenet, 45 MB to download at first use", remedy)
+
+
+def _musicnn_weights() -> Found:
+    """Whether the package that ships MSD_musicnn is there, and unaltered."""
+    from mer_tasks.networks.musicnn_weights import FOLDER, package_weights
+
+    try:
+        if "musicnn" not in load_params().representations:
+            return Found("ok", "not needed: no representation musicnn in params.yaml")
+    except InputError:
+        return Found("problem", "unknown, as params.yaml is not valid", "correct params.yaml first")
+    try:
+        package_weights()
+    except InputError as error:
+        detail, _, remedy = str(error).partition("; ")
+        return Found("problem", detail, remedy)
+    return Found("ok", f"{FOLDER} of the package")
 
 
 def _device(device: str) -> Found:

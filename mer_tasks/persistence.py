@@ -20,9 +20,20 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 ARRAYS: Mapping[str, tuple[str, ...]] = {
+    "ColumnScaler": ("columns_", "mean_", "n_features_in_", "scale_"),
     "FunctionTransformer": (),
     "LogisticRegression": ("classes_", "coef_", "intercept_", "n_features_in_"),
     "StandardScaler": ("mean_", "n_features_in_", "scale_", "var_"),
+    "SupportVectorClassifier": (
+        "calibration_coef_",
+        "calibration_intercept_",
+        "classes_",
+        "gamma",
+        "intercept_",
+        "n_features_in_",
+        "pair_coef_",
+        "support_vectors_",
+    ),
 }
 """What fitting gives an estimator, for those whose whole state is a few arrays."""
 

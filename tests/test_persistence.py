@@ -239,8 +239,8 @@ def _write_zip(path: Path, members: dict[str, bytes]) -> None:
     ("name", "file", "plant"),
     [
         ("logistic_regression", "steps.json", _as_pickle),
-        ("logistic_regression", "standardscaler.npz", _as_pickle),
-        ("logistic_regression", "standardscaler.npz", _as_object_arrays),
+        ("logistic_regression", "columnscaler.npz", _as_pickle),
+        ("logistic_regression", "columnscaler.npz", _as_object_arrays),
         ("logistic_regression", "logisticregression.npz", _as_object_arrays),
         ("neural_network", NETWORK, _as_pickle),
         ("neural_network", NETWORK, _as_torch_file),
@@ -352,7 +352,7 @@ def test_state_dicts_of_something_else_are_refused(copy_of: Callable[[str], tupl
 
 def test_arrays_that_lack_one_are_refused(copy_of: Callable[[str], tuple[Pipeline, Path]]) -> None:
     _, folder = copy_of("logistic_regression")
-    path = folder / "standardscaler.npz"
+    path = folder / "columnscaler.npz"
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in stored.files if name != "scale_"}
     np.savez(path, **arrays)
@@ -363,7 +363,7 @@ def test_a_single_array_in_place_of_a_file_of_arrays_is_refused(
     copy_of: Callable[[str], tuple[Pipeline, Path]],
 ) -> None:
     _, folder = copy_of("logistic_regression")
-    with (folder / "standardscaler.npz").open("wb") as file:
+    with (folder / "columnscaler.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     refused("logistic_regression", folder)
 

@@ -138,9 +138,10 @@ def predict(
 
 def _as_json(path: Path, prediction: "Prediction") -> str:
     found = {"file": str(path), "mood": prediction.mood, "probabilities": prediction.probabilities}
-    return json.dumps(found)
+    return json.dumps(found | ({"why": prediction.why} if prediction.why else {}))
 
 
 def _as_row(path: Path, prediction: "Prediction", width: int) -> str:
     chances = "  ".join(f"{prediction.probabilities[mood]:9.3f}" for mood in MOODS)
-    return f"{path!s:{width}}  {prediction.mood:9}  {chances}"
+    why = ", ".join(f"{tag} {p:.2f}" for tag, p in prediction.why.items())
+    return f"{path!s:{width}}  {prediction.mood:9}  {chances}" + (f"  why: {why}" if why else "")

@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot
-from mer_tasks.domain import MOODS, SAMPLE_COLLECTION
+from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, primary_artist
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.calibration import confidence
 from mer_tasks.evaluation.folds import Split, folds, split
@@ -66,6 +67,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
         seed,
         keep_best_epoch=params.evaluation.protocol == "paper",
         what=model,
+        artists=inputs.songs["artist"].map(primary_artist).to_numpy(),
     )
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
     _write(result, fitted, workspace)
@@ -80,11 +82,13 @@ def cross_validate(
     seed: int,
     keep_best_epoch: bool,
     what: str,
+    artists: np.ndarray | None = None,
 ) -> list[FittedFold]:
     """Train a fresh model on each pair's first rows and let it predict the second.
 
     X has shape (n, …); y holds the mood's place in `MOODS`. Nothing is fitted or chosen on the rows that
-    are scored, unless `keep_best_epoch`, the paper's protocol, asks for it.
+    are scored, unless `keep_best_epoch`, the paper's protocol, asks for it. A model that sets songs apart within
+    its training is given their `artists`.
     """
     fitted = []
     for fold, (train, test) in enumerate(progress(pairs, len(pairs), what, unit="fold")):
@@ -93,7 +97,7 @@ def cross_validate(
             curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch)
         else:
             curve = []
-            model.fit(X[train], y[train])
+            model.fit(X[train], y[train], **_groups(model, artists, train))
         fitted.append(FittedFold(model, test, model.predict_proba(X[test]), curve))
     return fitted
 
@@ -109,6 +113,13 @@ def describe_songs(collections: tuple[str, ...]) -> str:
 def _is_network(model: "Pipeline") -> bool:
     """Whether a pipeline is trained by epochs; only such a one needs torch."""
     return hasattr(model[-1], "initialize")
+
+
+def _groups(model: "Pipeline", artists: np.ndarray | None, train: np.ndarray) -> dict[str, np.ndarray]:
+    """The artists of the songs to train on, as an argument for the last step if it takes them."""
+    name, last = model.steps[-1]
+    takes_them = artists is not None and "groups" in signature(last.fit).parameters
+    return {f"{name}__groups": artists[train]} if takes_them else {}
 
 
 def _fit_network(

@@ -105,11 +105,16 @@ class ClipParts:
         """Names of the parts that were not in the store."""
 
     @cached_property
+    def y(self) -> np.ndarray:
+        """The clip's samples, one channel at the settings' rate, shape (n,)."""
+        return self._samples()
+
+    @cached_property
     def frames(self) -> "ClipFrames":
         """The clip's frames."""
         from mer_tasks.features.clip import ClipFrames
 
-        return ClipFrames(self._samples(), self._settings, self._device)
+        return ClipFrames(self.y, self._settings, self._device)
 
     def __getitem__(self, part: Part) -> np.ndarray:
         """The values of a part.

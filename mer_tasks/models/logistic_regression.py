@@ -22,8 +22,9 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+
+    from mer_tasks.classifiers.column_scaler import ColumnScaler
 
     return make_pipeline(
-        StandardScaler(), LogisticRegression(C=settings.C, max_iter=settings.max_iter, random_state=seed)
+        ColumnScaler(), LogisticRegression(C=settings.C, max_iter=settings.max_iter, random_state=seed)
     )

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 import mer_tasks
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
-from mer_tasks.registry.linear import LinearClassifier, load_linear
+from mer_tasks.features.representations.musicnn import TAG
+from mer_tasks.registry.array_classifiers import ArrayClassifier, load_arrays
 from mer_tasks.registry.process import DESCRIPTION, FILES, PROTOCOL
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class MoodModel:
     clips: "ClipSettings"
     sr: int
     reader: "ClipReader"
-    classifier: "Pipeline | LinearClassifier"
+    classifier: "Pipeline | ArrayClassifier"
 
     @classmethod
     def load(cls, folder: Path, device: str) -> "MoodModel":
@@ -52,11 +53,13 @@ class MoodModel:
         reader = ClipReader(
             params, described["reads"], network if network.is_dir() else None, _torch_device(device, network)
         )
-        classifier = load_linear(folder / MODEL) or _load_pipeline(folder, described, params, device)
+        classifier = load_arrays(folder / MODEL) or _load_pipeline(folder, described, params, device)
         return cls(params.clips, params.features.sr, reader, classifier)
 
-    def probabilities(self, audio: Path) -> dict[str, float]:
-        """The probability of each mood for a song, whole or already a clip, in any container.
+    def answer(self, audio: Path) -> dict[str, dict[str, float]]:
+        """The `probabilities` of moods for a song, whole or already a clip, in any container.
+
+        And the probabilities of the `tags` that the representation tells, if it tells any.
 
         Raises:
             AudioError: the audio cannot be decoded or is too short.
@@ -64,8 +67,14 @@ class MoodModel:
         from mer_tasks.audio.cut import load_clip
 
         row = self.reader.compute(load_clip(audio, self.clips, self.sr))
-        answer = self.classifier.predict_proba(row[None])[0]
-        return {mood: float(p) for mood, p in zip(MOODS, answer, strict=True)}
+        probabilities = self.classifier.predict_proba(row[None])[0]
+        found = {"probabilities": {mood: float(p) for mood, p in zip(MOODS, probabilities, strict=True)}}
+        tags = {
+            name.removeprefix(TAG): float(p)
+            for name, p in zip(self.reader.names, row, strict=True)
+            if name.startswith(TAG)
+        }
+        return found | ({"tags": tags} if tags else {})
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -87,7 +96,7 @@ def _answer(model: MoodModel, request: dict[str, Any]) -> dict[str, Any]:
     if "libraries" in request:
         return {"libraries": _imported_libraries()}
     try:
-        return {"probabilities": model.probabilities(Path(request["audio"]))}
+        return model.answer(Path(request["audio"]))
     except Exception as error:
         if isinstance(error, MemoryError) or "out of memory" in str(error):
             raise  # no fault of the song's: the process ends, and the caller may ask a new one
@@ -124,10 +133,10 @@ def _load_pipeline(folder: Path, described: dict[str, Any], params: "Params", de
 
 
 def _torch_device(device: str, network: Path) -> str:
-    """Where a representation is computed: on a GPU only if it is the output of a network."""
-    from mer_tasks.device import torch_device
+    """Where a representation is computed: as in training, on a GPU only where one is asked for, and for a network."""
+    from mer_tasks.device import features_device
 
-    return torch_device(device) if network.is_dir() else "cpu"
+    return features_device(device) if network.is_dir() else "cpu"
 
 
 if __name__ == "__main__":

@@ -11,12 +11,17 @@ from mer_tasks.registry.process import LostError, SongError, VersionError, Versi
 from mer_tasks.settings import Machine
 
 
+SHOWN_TAGS = 3
+"""So many of the tags that a representation tells say why a song has its mood."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """The most probable mood of a song, and the probability of each."""
+    """The most probable mood of a song, the probability of each, and the most probable tags, if any are told."""
 
     mood: str
     probabilities: dict[str, float]
+    why: dict[str, float]
 
 
 class RegisteredModel:
@@ -57,14 +62,15 @@ class RegisteredModel:
         if not path.is_file():
             raise InputError(f"{path}: no such file; give a song's file")
         try:
-            found = self._process.predict(path)
+            found, tags = self._process.answer(path)
         except SongError as error:
             raise InputError(f"{path}: {str(error).removeprefix(f'{path.name}: ')}") from error
         except VersionError as error:
             raise InputError(f"{path}: {self.version} {error}") from error
         except LostError as error:
             raise UnavailableError(f"{path}: {self.version}: {error}") from error
-        return Prediction(max(found, key=found.__getitem__), found)
+        why = dict(sorted(tags.items(), key=lambda tag: -tag[1])[:SHOWN_TAGS])
+        return Prediction(max(found, key=found.__getitem__), found, why)
 
     def close(self) -> None:
         """End the version's process."""

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeGuard
 
 PROTOCOL = 1
 
@@ -40,6 +40,13 @@ NOT_PASSED_ON = re.compile("^(MER_|MLFLOW_|AIRFLOW)|SECRET|PASSWORD|TOKEN|_KEY")
 """Variables that a version's process is not given."""
 
 LONGEST_ANSWER = 1_000_000
+
+
+class Answer(NamedTuple):
+    """The probability of each mood for a song, and of each tag that the version's representation tells."""
+
+    probabilities: dict[str, float]
+    tags: dict[str, float]
 
 
 class SongError(Exception):
@@ -93,7 +100,11 @@ class VersionProcess:
             self.close()
 
     def predict(self, audio: Path) -> dict[str, float]:
-        """The probability of each mood for the song in a file.
+        """The probability of each mood for the song in a file; raises what `answer` does."""
+        return self.answer(audio).probabilities
+
+    def answer(self, audio: Path) -> Answer:
+        """What the version tells of the song in a file.
 
         Raises:
             SongError: it cannot be used.
@@ -181,7 +192,7 @@ class VersionProcess:
         stored = _read_json(self._folder / ANSWERS)
         for name, expected in stored.items():
             try:
-                found = self._ask_song(self._folder / SELF_TEST / name)
+                found = self._ask_song(self._folder / SELF_TEST / name).probabilities
             except SongError as error:
                 raise VersionError(
                     f"has no answer for its own {name} ({error}); {self._differences()}"
@@ -204,16 +215,14 @@ class VersionProcess:
         listed = "; ".join(others[:5]) or "its libraries are the same"
         return f"{listed}: install {self._folder / 'requirements.txt'} in an environment of its own, or train again"
 
-    def _ask_song(self, audio: Path) -> dict[str, float]:
+    def _ask_song(self, audio: Path) -> Answer:
         answer = self._ask({"audio": str(audio)}, self._answer_s)
         if isinstance(error := answer.get("error"), str):
             raise SongError(error)
-        found = answer.get("probabilities")
-        if not isinstance(found, dict) or not all(
-            isinstance(p, float) and 0 <= p <= 1 for p in found.values()
-        ):
+        found, tags = answer.get("probabilities"), answer.get("tags", {})
+        if not _are_probabilities(found) or not _are_probabilities(tags):
             raise self._garbage(answer)
-        return found
+        return Answer(found, tags)
 
     def _ask(self, request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         try:
@@ -321,6 +330,10 @@ def hashes_of(folder: Path) -> dict[str, str]:
         for name, path in sorted(names.items())
         if name != DESCRIPTION.as_posix()
     }
+
+
+def _are_probabilities(found: object) -> TypeGuard[dict[str, float]]:
+    return isinstance(found, dict) and all(isinstance(p, float) and 0 <= p <= 1 for p in found.values())
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -39,11 +39,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Three clips in a store; the SHA-256 of each, and where the store is, by name."""
     folder = tmp_path_factory.mktemp("clips")
     short = load_params(ROOT / "params.yaml").clips
-    short = short.model_copy(update={"duration_s": 3.0, "min_duration_s": 1.0})
+    short = short.model_copy(update={"duration_s": 4.0, "min_duration_s": 3.0})
     found = {"store": str(folder)}
     for hz in (220, 440, 880):
         song = folder.parent / f"{hz}.wav"
-        t = np.arange(2 * 22050) / 22050
+        t = np.arange(round(3.2 * 22050)) / 22050
         soundfile.write(song, 0.3 * np.sin(2 * np.pi * hz * t) * (1 + np.sin(12 * t)) / 2, 22050)
         found[f"tone-{hz}"] = cut_clip(song, folder, short).sha256
     return found

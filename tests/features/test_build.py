@@ -90,7 +90,8 @@ def test_each_song_has_what_serving_computes_of_its_clip(
 
 def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everything: Snapshot) -> None:
     build(everything)
-    shapes = {"summary": (3, 428), "image": (3, 65, 323), "resnet18": (3, 512), "frames": (3, 33, 323)}
+    shapes: dict[str, tuple[int, ...]] = {"summary": (3, 428), "resnet18": (3, 512), "musicnn": (3, 1556)}
+    shapes |= {"image": (3, 65, 323), "frames": (3, 33, 323)}
     for name, shape in shapes.items():
         features = load_features(Workspace(tmp_path / "project").representation(name), tmp_path / "store")
         assert features.values.shape == shape
@@ -101,12 +102,14 @@ def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everythin
 def test_the_folder_has_what_is_documented(tmp_path: Path, build: Build, everything: Snapshot) -> None:
     build(everything)
     files = contents(tmp_path / "project")
-    tables = {f"{name}/{file}" for name in ("summary", "resnet18") for file in ("meta.json", "manifest.csv")}
+    named = ("summary", "resnet18", "musicnn")
+    tables = {f"{name}/{file}" for name in named for file in ("meta.json", "manifest.csv")}
     arrays = {f"{name}/{file}" for name in ("image", "frames") for file in ("meta.json", "manifest.csv")}
     others = {"left_out.csv", "spotify/meta.json", "spotify/values.csv", "resnet18/weights.pt"}
+    others |= {"musicnn/weights.npz"}
     parts = {name for name in files if "/parts/" in name}
     assert set(files) == tables | arrays | others | parts
-    assert len(parts) == 6
+    assert len(parts) == 9
     manifest = pd.read_csv(tmp_path / "project/data/features/image/manifest.csv")
     assert list(manifest.columns) == ["track_id", "clip_sha256"]
     assert list(manifest["track_id"]) == sorted(manifest["track_id"])
@@ -165,8 +168,8 @@ def test_only_what_a_new_song_touches_is_written_anew(tmp_path: Path, songs: Son
     before, after = contents(tmp_path / "before"), contents(tmp_path / "after")
     kept = {name for name, content in before.items() if after[name] == content}
     assert {name for name in before if "/parts/" in name} <= kept
-    assert "resnet18/weights.pt" in kept
-    assert sum("/parts/" in name for name in set(after) - kept) == 2
+    assert {"resnet18/weights.pt", "musicnn/weights.npz"} <= kept
+    assert sum("/parts/" in name for name in set(after) - kept) == 3
 
 
 def test_two_songs_may_share_a_clip(
@@ -179,7 +182,7 @@ def test_two_songs_may_share_a_clip(
     np.testing.assert_array_equal(summary.values[0], summary.values[1])
 
 
-@pytest.mark.parametrize("part", ["summary", "mel", "resnet18"])
+@pytest.mark.parametrize("part", ["summary", "mel", "resnet18", "musicnn"])
 def test_damaged_store_is_computed_anew(
     tmp_path: Path, clips: dict[str, str], songs: Songs, build: Build, part: str
 ) -> None:
@@ -322,7 +325,7 @@ class Row(dict[str, np.ndarray]):
     alive = most = 0
 
     def __init__(self) -> None:
-        super().__init__(summary=np.zeros(428, np.float32), resnet18=np.zeros(512, np.float32))
+        super().__init__(summary=np.zeros(428), resnet18=np.zeros(512), musicnn=np.zeros(1556))
         Row.alive += 1
         Row.most = max(Row.most, Row.alive)
 

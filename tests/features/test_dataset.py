@@ -16,7 +16,7 @@ from mer_tasks.settings import load_params
 from mer_tasks.workspace import Workspace
 from tests.features.conftest import ROOT, quick_params
 
-REPRESENTATIONS = ("spotify", "summary", "frames", "image", "resnet18")
+REPRESENTATIONS = ("spotify", "summary", "frames", "image", "resnet18", "musicnn")
 
 
 @pytest.fixture(scope="module")

@@ -19,21 +19,22 @@ HEAVY = ("librosa", "matplotlib", "numba", "pandas", "scipy", "sklearn", "torch"
 
 @pytest.fixture
 def y() -> np.ndarray:
-    """Two seconds of a chord in noise."""
-    t = np.arange(44100) / 22050
+    """As much of a chord in noise as musicnn reads at least."""
+    t = np.arange(66150) / 22050
     chord = np.sin(2 * np.pi * np.array([220.0, 277.2, 329.6])[:, None] * t).sum(axis=0)
     return (0.1 * chord + 0.01 * np.random.default_rng(0).normal(size=len(t))).astype(np.float32)
 
 
 @pytest.fixture
 def network(quick: Params, tmp_path: Path) -> Path:
-    """A folder with the weights of the network."""
-    module_of("resnet18").write_network(quick, tmp_path)  # type: ignore[attr-defined]
+    """A folder with the weights of both networks."""
+    for name in ("resnet18", "musicnn"):
+        module_of(name).write_network(quick, tmp_path)  # type: ignore[attr-defined]
     return tmp_path
 
 
 def test_which_there_are() -> None:
-    assert NAMES == ("frames", "image", "resnet18", "spotify", "summary")
+    assert NAMES == ("frames", "image", "musicnn", "resnet18", "spotify", "summary")
     assert set(NAMES) - set(COMPUTED) == {"spotify"}
 
 
@@ -94,16 +95,18 @@ def test_image_and_frames_share_what_they_are_made_of(quick: Params) -> None:
     assert [part_id.partition("-")[0] for part_id in image & frames] == ["mel"]
 
 
+@pytest.mark.parametrize("name", ["resnet18", "musicnn"])
 def test_what_serving_needs_beside_the_settings(
-    quick: Params, network: Path, y: np.ndarray, tmp_path: Path
+    name: str, quick: Params, network: Path, y: np.ndarray, tmp_path: Path
 ) -> None:
-    (weights,) = network_files("resnet18", network)
+    (weights,) = network_files(name, network)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / weights.name).write_bytes(weights.read_bytes())
-    here, there = (ClipReader(quick, "resnet18", folder).compute(y) for folder in (network, elsewhere))
+    here, there = (ClipReader(quick, name, folder).compute(y) for folder in (network, elsewhere))
     np.testing.assert_array_equal(here, there)
-    assert [network_files(name, network) for name in NAMES if name != "resnet18"] == [()] * 4
+    without = [one for one in NAMES if one not in ("resnet18", "musicnn")]
+    assert [network_files(one, network) for one in without] == [()] * 4
 
 
 def test_a_network_that_is_not_there(quick: Params, tmp_path: Path) -> None:

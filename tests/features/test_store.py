@@ -10,7 +10,7 @@ import pytest
 
 from mer_tasks import code_identity
 from mer_tasks.features.parts import DEPENDS_ON, ClipParts, block_parts, summary_part
-from mer_tasks.features.representations import ClipReader, image, settings_of, takes_audio
+from mer_tasks.features.representations import ClipReader, image, musicnn, settings_of, takes_audio
 from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.settings import Block, FeatureSettings, Params
@@ -209,8 +209,9 @@ def upgrade(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
 
 @pytest.fixture
 def weights(quick: Params, tmp_path: Path) -> Path:
-    """A folder with the weights of the network."""
+    """A folder with the weights of both networks."""
     network.write_network(quick, tmp_path)
+    musicnn.write_network(quick, tmp_path)
     return tmp_path
 
 
@@ -278,7 +279,7 @@ def test_the_code_of_the_function_that_computes_a_part_counts(quick: Params, wei
     """A change in it must not give the numbers that the store holds of before."""
     for name in quick.representations:
         if takes_audio(name):
-            for part in ClipReader(quick, name, weights if name == "resnet18" else None).parts:
+            for part in ClipReader(quick, name, weights).parts:
                 function = part.compute.func if isinstance(part.compute, partial) else part.compute
                 assert function.__module__ in part.code
                 assert "mer_tasks.features.parts" not in part.code  # which imports what all parts need

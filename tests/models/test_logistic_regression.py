@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
+from mer_tasks.classifiers.column_scaler import ColumnScaler
 from mer_tasks.models.logistic_regression import QUEUE, Settings, build
 from tests.systems import N_FEATURES, four_clouds
 
@@ -13,7 +13,7 @@ SETTINGS = Settings(system="logistic_regression", reads="summary", C=0.25, max_i
 
 def test_settings_reach_the_estimator() -> None:
     model = build(SETTINGS, (N_FEATURES,), 7, "cpu")
-    assert [type(step) for step in model] == [StandardScaler, LogisticRegression]
+    assert [type(step) for step in model] == [ColumnScaler, LogisticRegression]
     assert (model[-1].C, model[-1].max_iter, model[-1].random_state) == (0.25, 321, 7)
     assert QUEUE == "default"
 

@@ -1,6 +1,7 @@
 """A version's files are those that the documentation lists, and its self-test's sounds are always the same."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,11 +11,17 @@ import soundfile
 import yaml
 
 from mer_tasks.audio.cut import load_clip
+from mer_tasks.cli.models import _as_json, _as_row
 from mer_tasks.evaluation.comparison import compare_models
+from mer_tasks.evaluation.result import fold_folder
 from mer_tasks.evaluation.training import train_model
+from mer_tasks.features.representations.musicnn import TAGS
+from mer_tasks.models import build_model
+from mer_tasks.persistence import load_fitted
+from mer_tasks.registry import array_classifiers
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.packaging import COMMAND
-from mer_tasks.registry.prediction import RegisteredModel
+from mer_tasks.registry.prediction import Prediction, RegisteredModel
 from mer_tasks.registry.process import PROTOCOL
 from mer_tasks.registry.sounds import write_sounds
 from mer_tasks.settings import ClipSettings
@@ -77,6 +84,47 @@ def test_a_version_carries_the_network_that_it_reads(project: Project) -> None:
         assert (model.folder / "artifacts" / "version" / "network" / weights.name).is_file()
         assert sum(model.predict(project.song).probabilities.values()) == pytest.approx(1)
         assert "torch" in model.description["libraries"]
+
+
+def test_a_version_that_reads_musicnn_needs_neither_its_package_nor_a_heavy_library(
+    project: Project,
+) -> None:
+    project.values["representations"] = {"musicnn": {}}
+    project.values["models"] = {"mine": {"system": "svm", "reads": "musicnn", "C": 4.0}}
+    project.workspace.params_file.write_text(yaml.safe_dump(project.values))
+    project.train()
+    assert project.register() == "1"  # compares with the training's own answers
+    (project.workspace.representation("musicnn") / "weights.npz").unlink()
+    with RegisteredModel(project.machine, "models:/mood@challenger") as model:
+        assert (model.folder / "artifacts" / "version" / "network" / "weights.npz").is_file()
+        found = model.predict(project.song)
+        assert sum(found.probabilities.values()) == pytest.approx(1)
+        assert len(found.why) == 3 and set(found.why) < set(TAGS)
+        assert list(found.why.values()) == sorted(found.why.values(), reverse=True)
+        assert not {"torch", "scikit-learn", "musicnn"} & set(model.description["libraries"])
+    folder = fold_folder(project.workspace, "mine", 0)
+    ours = array_classifiers.load_arrays(folder)
+    theirs = load_fitted(build_model(project.params.models["mine"], (1556,), 0, "cpu"), folder)
+    X = np.random.default_rng(0).normal(0, 100, (50, 1556)).astype(np.float32)
+    assert ours is not None
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("why", "end", "more"),
+    [
+        ({}, "0.100", {}),
+        ({"Mellow": 0.314, "80s": 0.2}, "0.100  why: Mellow 0.31, 80s 0.20", {"why": {"Mellow": 0.314, "80s": 0.2}}),
+    ],
+)  # fmt: skip
+def test_an_answer_says_why_where_the_version_tells_tags(
+    why: dict[str, float], end: str, more: dict[str, object]
+) -> None:
+    chances = {"sad": 0.2, "happy": 0.4, "energetic": 0.3, "calm": 0.1}
+    prediction = Prediction("happy", chances, why)
+    assert _as_row(Path("a.mp3"), prediction, 8).endswith(end)
+    expected = {"file": "a.mp3", "mood": "happy", "probabilities": chances, **more}
+    assert json.loads(_as_json(Path("a.mp3"), prediction)) == expected
 
 
 def test_a_network_of_a_table_is_carried_as_well(project: Project) -> None:

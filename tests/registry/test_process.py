@@ -104,6 +104,8 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path, song: Path, ready: str) -
         "not JSON",
         '{"probabilities": {"sad": NaN}}',
         '{"probabilities": {"sad": 1.5}}',
+        '{"probabilities": {"sad": 0.5}, "tags": ["rock"]}',
+        '{"probabilities": {"sad": 0.5}, "tags": {"rock": 2.0}}',
     ],
 )
 def test_garbage_is_no_answer(tmp_path: Path, song: Path, garbage: str) -> None:

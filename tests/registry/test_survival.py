@@ -15,7 +15,7 @@ import pytest
 
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
-from mer_tasks.registry import linear
+from mer_tasks.registry import array_classifiers
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.packaging import write_version
 from mer_tasks.registry.prediction import RegisteredModel
@@ -73,7 +73,7 @@ def _add_setting(package: Path) -> None:
 
 
 def _move_modules(package: Path) -> None:
-    for name in ("answering.py", "linear.py"):
+    for name in ("answering.py", "array_classifiers.py"):
         (package / "registry" / name).unlink()
     shutil.rmtree(package / "models")
 
@@ -230,7 +230,7 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     from mer_tasks.persistence import load_fitted
 
     folder = served.workspace.model("good") / "fold-0"
-    ours = linear.load_linear(folder)
+    ours = array_classifiers.load_arrays(folder)
     described = json.loads((served.workspace.model("good") / "result.json").read_text())
     theirs = load_fitted(
         build_model(served.params.models["good"], tuple(described["shape"]), 0, "cpu"), folder
@@ -238,8 +238,8 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     X = np.random.default_rng(0).normal(0, 100, (50, *described["shape"])).astype(np.float32)
     assert ours is not None
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6, atol=1e-9)
-    (folder / "steps.json").write_text('["standardscaler", "svc"]')
-    assert linear.load_linear(folder) is None
+    (folder / "steps.json").write_text('["columnscaler", "svc"]')
+    assert array_classifiers.load_arrays(folder) is None
 
 
 def test_code_that_answers_otherwise_than_in_training_is_not_registered(

@@ -1,0 +1,29 @@
+"""A support vector machine with a radial basis kernel, on standardised features."""
+
+from typing import TYPE_CHECKING
+
+from mer_tasks.settings import TABLES, PositiveFloat, Queue, SystemSettings
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+READS = TABLES
+QUEUE: Queue = "default"
+
+
+class Settings(SystemSettings):
+    """How much a song on the wrong side costs; the kernel's gamma is one over the number of features."""
+
+    C: PositiveFloat
+
+
+def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+    """An unfitted classifier of rows of features, shape (n, n_features)."""
+    from sklearn.pipeline import make_pipeline
+
+    from mer_tasks.classifiers.column_scaler import ColumnScaler
+    from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
+
+    return make_pipeline(
+        ColumnScaler(), SupportVectorClassifier(settings.C, gamma=1 / shape[0], random_state=seed)
+    )
