@@ -68,7 +68,7 @@ def label_of(song: str, mood: str, by: str, note: str = "", line: int = 0) -> La
     return Label(
         track_id(one_line("track_id", song)),
         None if found == WITHDRAWN else found,
-        person_name(by),
+        person_name(one_line("by", by)),
         reason or None,
         line,
     )
