@@ -69,11 +69,8 @@ def _status(error: BaseException) -> int | None:
     """The status of a response that is the error."""
     if isinstance(error, HTTPError):
         return error.code
-    if isinstance(error, httpx.HTTPStatusError) or (
-        isinstance(error, requests.HTTPError) and error.response is not None
-    ):
-        return int(error.response.status_code)
-    return None
+    response = error.response if isinstance(error, httpx.HTTPStatusError | requests.HTTPError) else None
+    return None if response is None else int(response.status_code)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -1,11 +1,9 @@
 """Real failures of real servers, as httpx, requests and urllib report them: which of them may be over later."""
 
 import socket
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -53,19 +51,6 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@contextmanager
-def unsigned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server with a certificate that nobody trusts."""
-    context = certified(folder, monkeypatch)
-    monkeypatch.delenv("SSL_CERT_FILE")
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        server.handle_error = lambda *_: None  # type: ignore[method-assign, assignment]
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"https://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def test_what_a_network_does_may_pass(judged: Callable[[str], set[bool]]) -> None:
     assert judged("http://127.0.0.1:1/") == {True}
     assert judged("http://no-such-host.invalid/") == {True}
@@ -83,8 +68,10 @@ def test_what_a_person_must_mend_does_not_pass(
 ) -> None:
     for address in ("http://[::1", "nosuch://h/", "http://"):
         assert judged(address) == {False}, address
-    with unsigned(tmp_path, monkeypatch) as url:
-        assert judged(url) == {False}
+    certificate = certified(tmp_path, monkeypatch)
+    monkeypatch.delenv("SSL_CERT_FILE")  # nobody trusts it
+    with serving(lambda request: Response("x"), certificate) as web:
+        assert judged(web.url) == {False}
     with serving(lambda request: Response("x")) as web:
         assert judged(web.url.replace("http", "https")) == {False}
 

@@ -206,6 +206,8 @@ def _ask_server(uri: str, address: _Address) -> FoundVersion:
 
     where = f"MLflow at {_without_password(uri)}"
     try:
+        if not httpx.URL(uri).host:
+            raise httpx.UnsupportedProtocol("no host")
         with httpx.Client(base_url=f"{uri.rstrip('/')}/api/2.0/mlflow/", timeout=30) as client:
             return _read_server(client, address, where)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

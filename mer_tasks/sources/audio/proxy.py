@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from http import HTTPStatus
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Self
@@ -52,31 +53,31 @@ class _Connection(StreamRequestHandler):
             head = self._head()
             method, target, version = head[0].split(" ")
             address = urlsplit(f"//{target}" if method == "CONNECT" else target)
-            host, port = address.hostname or "", address.port or 80
-            with self._connected(host, port) as upstream:
-                if method == "CONNECT":
-                    self._answer(HTTPStatus.OK)
-                else:
-                    path = address._replace(scheme="", netloc="").geturl() or "/"
-                    upstream.sendall(
-                        "\r\n".join((f"{method} {path} {version}", *head[1:], "", "")).encode("latin-1")
-                    )
-                _pass_on(self.connection, upstream)
+            upstream = self._connected(address.hostname or "", address.port or 80)
         except PrivateHostError as error:
             self.server.refused.append(error)
             self._answer(HTTPStatus.FORBIDDEN)
         except (OSError, ValueError):  # who asked sees that nobody answers
             self._answer(HTTPStatus.BAD_GATEWAY)
+        else:
+            with upstream, suppress(OSError):  # who asked sees that the answer ends
+                if method == "CONNECT":
+                    self._answer(HTTPStatus.OK)
+                else:
+                    path = address._replace(scheme="", netloc="").geturl() or "/"
+                    self._ask(upstream, [f"{method} {path} {version}", *head[1:]])
+                _pass_on(self.connection, upstream)
 
     def _head(self) -> list[str]:
         """The lines of a request's head; it is the only one on its connection, so that each is judged."""
         lines = list[str]()
-        while (line := self.rfile.readline(LONGEST_LINE).decode("latin-1").rstrip("\r\n")) and len(
-            lines
-        ) < MOST_LINES:
-            lines.append(line)
-        names = ("connection:", "proxy-")
-        return [*(line for line in lines if not line.lower().startswith(names)), "Connection: close"]
+        for _ in range(MOST_LINES):
+            line = self.rfile.readline(LONGEST_LINE).decode("latin-1").rstrip("\r\n")
+            if not line:
+                break
+            if not line.lower().startswith(("connection:", "proxy-")):
+                lines.append(line)
+        return [*lines, "Connection: close"]
 
     def _connected(self, host: str, port: int) -> socket.socket:
         *others, last = reachable(host, port, self.server.private_hosts)
@@ -87,11 +88,16 @@ class _Connection(StreamRequestHandler):
                 continue
         return socket.create_connection((str(last), port), STALLED_S)
 
+    def _ask(self, upstream: socket.socket, head: list[str]) -> None:
+        """Send a request's head; the client is told that its connection serves no other one."""
+        upstream.sendall("\r\n".join((*head, "", "")).encode("latin-1"))
+        with upstream.makefile("rb", buffering=0) as answer:
+            status = answer.readline(LONGEST_LINE)
+        self.connection.sendall(status + b"Connection: close\r\n" if status.endswith(b"\n") else status)
+
     def _answer(self, status: HTTPStatus) -> None:
-        try:
+        with suppress(OSError):  # nobody waits for it any more
             self.connection.sendall(f"HTTP/1.1 {status} {status.phrase}\r\n\r\n".encode())
-        except OSError:
-            return  # nobody waits for it any more
 
 
 def _pass_on(client: socket.socket, upstream: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from base64 import b64encode
@@ -42,7 +43,11 @@ class Web:
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Response]) -> Iterator[Web]:
+def serving(
+    answer: Callable[[Request], Response], certificate: ssl.SSLContext | None = None
+) -> Iterator[Web]:
+    """A server, of https where it is given a certificate."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
@@ -65,7 +70,10 @@ def serving(answer: Callable[[Request], Response]) -> Iterator[Web]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        web = Web(f"http://127.0.0.1:{server.server_port}")
+        if certificate:
+            server.socket = certificate.wrap_socket(server.socket, server_side=True)
+            server.handle_error = lambda *_: None  # type: ignore[method-assign, assignment]
+        web = Web(f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}")
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield web
         server.shutdown()
