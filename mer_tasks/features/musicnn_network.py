@@ -25,7 +25,11 @@ CHANNELS = 753
 AT_ONCE = 8
 """Places that a matrix product gives: more take fewer products, but more zeros."""
 
-TIMBRAL, TEMPORAL, MIDDLE = ("conv2d", "conv2d_1"), ("conv2d_2", "conv2d_3", "conv2d_4"), ("conv2d_5", "conv2d_6", "conv2d_7")
+TIMBRAL, TEMPORAL, MIDDLE = (
+    ("conv2d", "conv2d_1"),
+    ("conv2d_2", "conv2d_3", "conv2d_4"),
+    ("conv2d_5", "conv2d_6", "conv2d_7"),
+)
 
 TIME = 7
 """Frames that timbral filters and those of the middle look at."""

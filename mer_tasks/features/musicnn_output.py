@@ -56,7 +56,8 @@ def patches_of(y: np.ndarray, sr: int, device: str = "cpu") -> np.ndarray:
         shortest = (FRAMES - 1) * HOP_LENGTH / SR
         raise AudioError(f"is {len(y) / SR:.2f} s long; musicnn needs {shortest:.2f} s")
     magnitude = magnitude_of(y, N_FFT, HOP_LENGTH, device)[:, : n * FRAMES]
-    mel = (_filters() @ magnitude**2).T
+    with np.errstate(over="ignore", invalid="ignore"):  # `clip_output` looks at what comes of it
+        mel = (_filters() @ magnitude**2).T
     return np.log10(np.float32(10_000) * mel + np.float32(1)).reshape(n, FRAMES, BANDS)
 
 
