@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,18 @@ def test_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached.parent.mkdir(parents=True)
     cached.touch()
     assert look("imagenet") == ("ok", f"imagenet, cached at {cached}")
+
+
+def test_musicnns_weights(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("musicnn weights", machine).status == "ok"
+
+    def absent(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("mer_tasks.networks.musicnn_weights.distribution", absent)
+    check = found("musicnn weights", machine)
+    assert (check.status, check.detail) == ("problem", "representations.musicnn: no package musicnn here")
+    assert "make setup" in check.remedy
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has what the test misses")

@@ -58,9 +58,7 @@ class SupportVectorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         return found
 
     def _machine(self) -> SVC:
-        return SVC(
-            C=self.C, gamma=self.gamma, decision_function_shape="ovo", random_state=self.random_state
-        )
+        return SVC(C=self.C, gamma=self.gamma, decision_function_shape="ovo", random_state=self.random_state)
 
     def _unseen_scores(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Scores of each row for pairs of classes, from a machine that has not seen its group."""
@@ -73,9 +71,7 @@ class SupportVectorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         fewest, mood = min((len(np.unique(groups[y == one])), MOODS[one]) for one in self.classes_)
         pairs: list[tuple[np.ndarray, np.ndarray]] = []
         if fewest > 1:
-            splitter = StratifiedGroupKFold(
-                min(FOLDS, fewest), shuffle=True, random_state=self.random_state
-            )
+            splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=self.random_state)
             pairs = list(splitter.split(y, y, groups))
         if not pairs or any(len(np.unique(y[train])) < len(self.classes_) for train, _ in pairs):
             raise InputError(

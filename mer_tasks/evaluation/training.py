@@ -118,8 +118,9 @@ def _is_network(model: "Pipeline") -> bool:
 def _groups(model: "Pipeline", artists: np.ndarray | None, train: np.ndarray) -> dict[str, np.ndarray]:
     """The artists of the songs to train on, as an argument for the last step if it takes them."""
     name, last = model.steps[-1]
-    takes_them = artists is not None and "groups" in signature(last.fit).parameters
-    return {f"{name}__groups": artists[train]} if takes_them else {}
+    if artists is None or "groups" not in signature(last.fit).parameters:
+        return {}
+    return {f"{name}__groups": artists[train]}
 
 
 def _fit_network(

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 FRAMES, BANDS = 187, 96
 """The shape of a patch."""
 
-CHANNELS = 753
-"""Of the layers whose mean and maximum over time the network's last layers read."""
-
 AT_ONCE = 8
 """Places that a matrix product gives: more take fewer products, but more zeros."""
 
-TIMBRAL, TEMPORAL, MIDDLE = ("conv2d", "conv2d_1"), ("conv2d_2", "conv2d_3", "conv2d_4"), ("conv2d_5", "conv2d_6", "conv2d_7")
+TIMBRAL, TEMPORAL, MIDDLE = (
+    ("conv2d", "conv2d_1"),
+    ("conv2d_2", "conv2d_3", "conv2d_4"),
+    ("conv2d_5", "conv2d_6", "conv2d_7"),
+)
 
 TIME = 7
 """Frames that timbral filters and those of the middle look at."""
@@ -149,9 +150,9 @@ class MusicNetwork:
         activation = _Activation(*self._placed(sign, bias[live], spread, rest))
         kernel = kernel[:, :, live] * sign
         if name in MIDDLE:
-            return _Layer(*self._placed(kernel), TIME, activation)
+            return _Layer(self._placed(kernel)[0], TIME, activation)
         over = kernel.transpose(1, 0, 2) if name in TIMBRAL else kernel
-        return _Layer(*self._placed(_as_product(over)), len(over), activation)
+        return _Layer(self._placed(_as_product(over))[0], len(over), activation)
 
     def _norm(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """A batch normalisation as a factor and an offset a channel."""

@@ -56,8 +56,10 @@ def patches_of(y: np.ndarray, sr: int, device: str = "cpu") -> np.ndarray:
         shortest = (FRAMES - 1) * HOP_LENGTH / SR
         raise AudioError(f"is {len(y) / SR:.2f} s long; musicnn needs {shortest:.2f} s")
     magnitude = magnitude_of(y, N_FFT, HOP_LENGTH, device)[:, : n * FRAMES]
-    mel = (_filters() @ magnitude**2).T
-    return np.log10(np.float32(10_000) * mel + np.float32(1)).reshape(n, FRAMES, BANDS)
+    with np.errstate(over="ignore", invalid="ignore"):  # `clip_output` looks at what comes of it
+        mel = (_filters() @ magnitude**2).T
+    patches: np.ndarray = np.log10(np.float32(10_000) * mel + np.float32(1)).reshape(n, FRAMES, BANDS)
+    return patches
 
 
 @lru_cache(maxsize=2)  # a challenger and a champion
@@ -73,7 +75,8 @@ def network(weights: Weights, device: str) -> MusicNetwork:
 def _mean_over_patches(found: Output) -> np.ndarray:
     """In double precision, so that a channel that is constant stays so whatever the number of patches."""
     each = np.concatenate([found.mean, found.max, found.tags], axis=1)
-    return each.mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean: np.ndarray = each.mean(axis=0, dtype=np.float64)
+    return mean.astype(np.float32)
 
 
 @lru_cache

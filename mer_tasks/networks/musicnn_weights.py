@@ -25,7 +25,9 @@ SHA256 = {
 }
 """The checkpoint's files, as version 0.1.0 ships them."""
 
-REINSTALL = "install the locked environment again (make setup), or take musicnn and its models out of params.yaml"
+REINSTALL = (
+    "install the locked environment again (make setup), or take musicnn and its models out of params.yaml"
+)
 
 KERNELS: Mapping[str, tuple[int, ...]] = {
     "conv2d": (7, 38, 1, 204),

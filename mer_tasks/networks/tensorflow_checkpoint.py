@@ -6,6 +6,7 @@ offset and size. The data file holds the variables' float32, little-endian and r
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _entries(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
         place += length
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
     """The numbers and values of a protobuf message's fields."""
     place = 0
     while place < len(message):

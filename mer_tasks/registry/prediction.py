@@ -10,7 +10,6 @@ from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import LostError, SongError, VersionError, VersionProcess, read_description
 from mer_tasks.settings import Machine
 
-
 SHOWN_TAGS = 3
 """So many of the tags that a representation tells say why a song has its mood."""
 

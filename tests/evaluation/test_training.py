@@ -15,6 +15,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
+from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.folds import split
@@ -106,6 +107,22 @@ def test_the_training_rows_do_enter_the_fit(system: str) -> None:
     assert one.accuracy(y) > 0.6 and two.accuracy(y) < 0.4
 
 
+def test_a_model_that_sets_songs_apart_is_given_their_artists(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = easy("svm")
+    seen: list[list[str]] = []
+    real = SupportVectorClassifier._folds
+
+    def folds(self: SupportVectorClassifier, y: np.ndarray, groups: np.ndarray) -> list[Any]:
+        seen.append(groups.tolist())
+        return real(self, y, groups)
+
+    monkeypatch.setattr(SupportVectorClassifier, "_folds", folds)
+    artists = np.array([f"artist {i // 2}" for i in range(len(y))])
+    pairs = pairs_of(len(y))
+    cross_validate(lambda fold: built("svm", fold), X, y, pairs, 0, False, "test", artists)
+    assert seen == [artists[train].tolist() for train, _ in pairs]
+
+
 @pytest.mark.parametrize("system", ["logistic_regression", "neural_network"])
 def test_the_scaler_has_the_statistics_of_the_training_rows(system: str) -> None:
     X, y = easy(system)
@@ -114,7 +131,7 @@ def test_the_scaler_has_the_statistics_of_the_training_rows(system: str) -> None
     for fold, (train, _) in zip(validated(system, X, y, pairs), pairs, strict=True):
         scaler = fold.model[0]
         assert scaler.mean_ == pytest.approx(X[train].astype(float).mean(axis=0), abs=1e-5)
-        assert scaler.var_ == pytest.approx(X[train].astype(float).var(axis=0), rel=1e-4)
+        assert scaler.scale_ == pytest.approx(X[train].astype(float).std(axis=0), rel=1e-4)
     assert [fold.model[0].mean_[5] > 100 for fold in validated(system, X, y, pairs)] == [True, False, True]
 
 

@@ -87,5 +87,5 @@ def test_what_is_far_out_is_cut() -> None:
 
 def test_songs_that_are_all_the_same_teach_nothing() -> None:
     y = np.arange(80) % 4
-    with pytest.raises(InputError, match="^all 12 features are the same for every song to train on; import"):
+    with pytest.raises(InputError, match=r"^all 12 features are the same for every song to train on; import"):
         build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(np.ones((80, N_FEATURES)), y)
