@@ -165,7 +165,7 @@ def test_a_busy_database_is_away(served: Project, monkeypatch: pytest.MonkeyPatc
 def test_a_server_that_does_not_answer_is_away(served: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     with pytest.raises(
-        UnavailableError, match=r"^MLflow at http://127\.0\.0\.1:9/: does not answer"
+        UnavailableError, match=r"^MLflow at http://127\.0\.0\.1:9: does not answer"
     ) as caught:
         find_version(served.machine, "models:/mood@challenger")
     assert "secret" not in str(caught.value)
