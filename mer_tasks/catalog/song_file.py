@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, Mood, Track
 from mer_tasks.errors import InputError
+from mer_tasks.files import read_regular
 from mer_tasks.validation import (
     CONTROL_CHARACTER,
     ONE_COLUMN,
@@ -95,7 +96,7 @@ def table_records(file: Path, what: str, known: Collection[str]) -> list[Record]
         InputError: it cannot be read, is not UTF-8, or has no line but the header.
     """
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of {what}") from error
     except UnicodeDecodeError as error:

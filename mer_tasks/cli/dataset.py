@@ -1,7 +1,6 @@
 """Commands that make a data set: which songs, whether they are good enough, what models read of them."""
 
 import json
-import sys
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app
+from mer_tasks.cli.app import AsJson, app, print_line
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 
@@ -56,7 +55,7 @@ def snapshot(
     write_snapshot(taken, folder)
     counts = taken.songs["mood"].value_counts()
     moods = ", ".join(f"{counts.get(mood, 0)} {mood}" for mood in MOODS)
-    print(f"{folder}: {len(taken.songs)} songs ({moods}), {len(taken.left_out)} left out")
+    print_line(f"{folder}: {len(taken.songs)} songs ({moods}), {len(taken.left_out)} left out")
 
 
 @app.command()
@@ -82,7 +81,7 @@ def validate() -> None:
         send_alert(quality_alert(report, page), machine)
     if not report.passed:
         raise InputError(summary_line(report, page))
-    print(summary_line(report, page))
+    print_line(summary_line(report, page))
 
 
 @app.command()
@@ -115,10 +114,10 @@ def features() -> None:
         send_alert(left_out_alert(error.left_out, workspace.features, "critical"), machine)
         raise
     for track_id, reason in report.left_out:
-        print(f"{track_id}: left out: {reason}", file=sys.stderr)
+        print_error(f"{track_id}: left out: {reason}")
     if report.left_out:
         send_alert(left_out_alert(report.left_out, workspace.features, "warning"), machine)
-    print(f"{workspace.features}: {report.summary}")
+    print_line(f"{workspace.features}: {report.summary}")
 
 
 @app.command()
@@ -139,7 +138,7 @@ def show(
         draw_clip(clip, png, project.params())
     except OSError as error:
         raise InputError(f"{png}: cannot be written: {error.strerror}; give another --out") from error
-    print(f"{png}: {clip.name}")
+    print_line(f"{png}: {clip.name}")
 
 
 @app.command()
@@ -155,9 +154,9 @@ def proxies(as_json: AsJson = False) -> None:
     workspace = project.workspace()
     found = compare_with_spotify(workspace.features, workspace.plots("proxies") / "agreement.png")
     if not as_json:
-        print(HEADER)
+        print_line(HEADER)
     for agreement in found:
-        print(json.dumps(asdict(agreement)) if as_json else agreement.line)
+        print_line(json.dumps(asdict(agreement)) if as_json else agreement.line)
 
 
 def _day(text: str) -> date:

@@ -1,6 +1,5 @@
 """What several commands share: the project's folder, its settings, the machine, the catalog, and lost clips."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +49,11 @@ def open_catalog() -> "Catalog":
 
 def report_lost(lost: "Sequence[LostClip]", machine: Machine) -> None:
     """Name the songs that have lost their clip, and alert a person."""
-    from mer_tasks.alerts import on_one_line, send_alert
+    from mer_tasks.alerts import send_alert
     from mer_tasks.catalog.lost import lost_alert
+    from mer_tasks.cli.app import print_error
 
     for clip in lost:
-        print(on_one_line(f"{clip.track_id}: {clip.reason}"), file=sys.stderr)
+        print_error(f"{clip.track_id}: {clip.reason}")
     if lost:
         send_alert(lost_alert(lost, machine.clip_store), machine)

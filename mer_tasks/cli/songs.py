@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app
+from mer_tasks.cli.app import AsJson, app, print_error, print_line
 from mer_tasks.domain import SAMPLE_COLLECTION
 from mer_tasks.errors import InputError, UnavailableError
 
@@ -70,15 +69,15 @@ def import_(
         catalog, file, name, columns=_pairs("--columns", columns), moods=_pairs("--moods", moods)
     )
     for problem in report.problems:
-        print(f"{file}:{problem.line}: {problem.reason}", file=sys.stderr)
-    print(
+        print_error(f"{file}:{problem.line}: {problem.reason}")
+    print_line(
         f"collection {name}: {report.new} new songs, {report.changed} changed, {report.unchanged} unchanged,"
         f" {report.repeated} repeated rows, {len(report.problems)} rows left out"
     )
     if report.ignored:
-        print(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
+        print_line(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
     if name not in params.snapshot.collections:
-        print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
+        print_line(f"To train on them, add {name} to snapshot.collections in params.yaml.")
     if clips:
         _cut_clips(catalog, [name])
     if report.problems:
@@ -129,10 +128,10 @@ def label(
     if problems and not is_file:
         raise InputError(f"{target}: {problems[0].reason}")
     for problem in problems:
-        print(f"{target}:{problem.line}: {problem.track_id or '?'}: {problem.reason}", file=sys.stderr)
+        print_error(f"{target}:{problem.line}: {problem.track_id or '?'}: {problem.reason}")
     for song, moods in report.disagreements.items():
-        print(f"{song}: left out until people agree: {moods}", file=sys.stderr)
-    print(
+        print_error(f"{song}: left out until people agree: {moods}")
+    print_line(
         f"{target}: {report.new} new labels, {report.unchanged} unchanged, {report.repeated} repeated rows,"
         f" {len(problems)} rows left out"
         if is_file
@@ -165,15 +164,15 @@ def charts(
             report = refresh_chart(catalog, name, params, machine)
         except InputError as error:
             codes.add(2)
-            print(f"mer: {error}", file=sys.stderr)
+            print_error(f"mer: {error}")
             continue
         except UnavailableError as error:
             codes.add(os.EX_TEMPFAIL)
-            print(f"mer: {error.line}", file=sys.stderr)
+            print_error(f"mer: {error.line}")
             continue
         if report.fell:
             send_alert(fall_alert(report), machine)
-        print(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
+        print_line(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
     if codes:
         raise typer.Exit(min(codes))
 
@@ -228,11 +227,11 @@ def verify(as_json: AsJson = False) -> None:
     lost = [clip for clips in progress(found, n_clips, "verify", "clip") for clip in clips]
     project.report_lost(lost, machine)
     if as_json:
-        print(json.dumps({"clips": n_clips, "lost": [clip._asdict() for clip in lost]}))
+        print_line(json.dumps({"clips": n_clips, "lost": [clip._asdict() for clip in lost]}))
     else:
         counts = Counter(clip.kind for clip in lost)
         which = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "all whole"
-        print(
+        print_line(
             f"{machine.clip_store}: {n_clips} clips: {which}{'; cut them again with mer clips' if lost else ''}"
         )
     if lost:
@@ -247,7 +246,7 @@ def _collections_here(catalog: "Catalog") -> list[str]:
     with catalog.reading() as connection:
         filled = collections_filled(connection)
     for name in sorted(set(params.snapshot.collections) - filled):
-        print(f"collection {name}: holds no songs yet", file=sys.stderr)
+        print_error(f"collection {name}: holds no songs yet")
     wanted = {*params.snapshot.collections, *params.charts}
     return sorted(wanted & filled) or list(params.snapshot.collections)
 
@@ -261,7 +260,7 @@ def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as
     )
     project.report_lost(lost, machine)
     due = due if limit is None else min(due, limit)
-    print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
+    print_line(json.dumps({"due": due}) if as_json else f"{due} songs are due")
 
 
 def _cut_clips(
@@ -279,8 +278,8 @@ def _cut_clips(
     )
     project.report_lost(report.lost, machine)
     for failure in report.failures:
-        print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
-    print(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
+        print_error(f"{failure.track_id}: no clip: {failure.reason}")
+    print_line(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
