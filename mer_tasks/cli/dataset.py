@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app, print_line
+from mer_tasks.cli.app import AsJson, app, print_error, print_line
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 
