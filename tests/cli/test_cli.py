@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -164,3 +165,38 @@ def test_charts_that_are_away_are_told_from_those_that_need_a_person(tmp_path: P
     assert re.search(told, away.stderr)
     assert "gone.csv: cannot be read" in mixed.stderr
     assert len(web.asked) == 2
+
+
+NAMES = {
+    "fifo": b"fifo.mp3",
+    "escape": b"a\x1b[2J.mp3",
+    "half": b"b\xff.mp3",
+    "unicode": "c\u00f6.mp3".encode(),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_no_name_ends_a_command_or_steers_the_terminal(encoding: str, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path)
+    os.mkfifo(folder + b"/" + NAMES["fifo"])
+    for name in ("escape", "half", "unicode"):
+        Path(os.fsdecode(folder + b"/" + NAMES[name])).write_text("no sound")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(shrunk_params()))
+    for name, shown in {
+        "fifo": "fifo.mp3: cannot be opened: Is a FIFO, not a file",
+        "escape": r"a\x1b[2J.mp3: ",
+        "half": r"b\udcff.mp3: ",
+        "unicode": "c\u00f6.mp3: " if encoding == "utf-8" else r"c\xf6.mp3: ",
+    }.items():
+        command = [Path(sys.executable).with_name("mer"), "show", NAMES[name]]
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            timeout=60,
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+        )
+        text = done.stderr.decode(encoding)
+        assert done.returncode == 2, text
+        assert text.startswith(f"mer: {shown}") and text.count("\n") == 1, text
