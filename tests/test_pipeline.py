@@ -1,6 +1,7 @@
 """Runs in workspaces of their own: real `dvc` in small projects, with the real params.yaml."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -17,8 +18,11 @@ import psutil
 import pytest
 
 from mer_tasks import pipeline
+from mer_tasks.audio.cut import clip_path
+from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
+from mer_tasks.domain import Clip, ClipOutcome
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
@@ -29,6 +33,7 @@ from mer_tasks.pipeline import (
     reproduce,
     run,
     run_folder,
+    write_catalog_state,
     write_state,
 )
 from mer_tasks.settings import Machine, load_params
@@ -160,6 +165,29 @@ def test_the_project_itself_sees_a_change_of_the_catalog_and_of_code(
     run(["mer", "import", "songs.csv", "--collection", "mine", "--no-clips"], project.root, machine)
     run(["dvc", "repro", "snapshot"], project.root, machine)
     assert runs_of_snapshot(project) == 2
+
+
+def test_a_clip_that_was_altered_changes_what_dvc_sees_of_the_catalog(
+    project: Workspace, machine: Machine, tmp_path: Path
+) -> None:
+    catalog = Catalog.open(machine.catalog_url)
+    (tmp_path / "songs.csv").write_text("track_id,title,artist,mood,url\na,T,A,sad,http://h/a\n")
+    import_songs(catalog, tmp_path / "songs.csv", "sample")
+    clip = clip_path(machine.clip_store, hashlib.sha256(b"a clip").hexdigest())
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(b"a clip")
+    cut = Clip(clip.stem, start_s=1.0, duration_s=30.0, sr=44100, channels=1, loudness_lufs=-14.0)
+    record_clip(catalog, ClipOutcome("a", cut), clip_recipe(load_params(project.params_file).clips))
+    seen = []
+    for content in (b"a clip", b"a clip", b"", b""):
+        if clip.exists():
+            clip.write_bytes(content)
+        write_catalog_state(project, machine)
+        seen.append(project.catalog_revision.read_text())
+    assert (seen[0], seen[2]) == (seen[1], seen[3])
+    assert seen[1] != seen[2]
+    (alert,) = (machine.home / "alerts.jsonl").read_text().splitlines()
+    assert "a: its clip was altered in the clip store: it is empty" in alert
 
 
 def test_each_stage_of_the_pipeline_has_a_code_identity_of_its_own(
