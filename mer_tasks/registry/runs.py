@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.airflow_run import airflow_run
@@ -70,7 +71,7 @@ def _log(
     run_id = str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
     try:
         _log_values(client, run_id, _parameters(result), _scores(result), _mean_curve(result.curves))
-        client.log_inputs(run_id, [_data(result, workspace)])
+        _log_data(client, run_id, _data(result, workspace))
         _log_files(client, run_id, workspace, result)
         for fold, accuracy in enumerate(result.fold_accuracies):
             curve = result.curves[fold] if result.curves else []
@@ -81,6 +82,14 @@ def _log(
         raise
     client.set_terminated(run_id)
     return run_id
+
+
+def _log_data(client: MlflowClient, run_id: str, data: DatasetInput) -> None:
+    """Log what a run was trained on; MLflow refuses one of two processes that log a new data set at once."""
+    try:
+        client.log_inputs(run_id, [data])
+    except MlflowException:  # by now the other's is there; any other fault is met again
+        client.log_inputs(run_id, [data])
 
 
 def _log_fold(

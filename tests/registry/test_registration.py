@@ -18,6 +18,8 @@ import mlflow
 import pandas as pd
 import psutil
 import pytest
+from mlflow.entities import Dataset, DatasetInput
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.catalog.dataset import read_snapshot
@@ -193,7 +195,8 @@ def test_a_deleted_experiment_is_one_line(served: Project) -> None:
     assert experiment is not None
     client.delete_experiment(experiment.experiment_id)
     with pytest.raises(
-        InputError, match=r"^registration\.experiment: mood was deleted in MLflow; restore it with mlflow exp"
+        InputError,
+        match=r"^registration\.experiment: mood was deleted in MLflow; restore it with .*mlflow exp",
     ):
         served.register("good")
 
@@ -361,3 +364,23 @@ def test_curves_of_many_epochs_fit_into_batches(half_logged: tuple[MlflowClient,
     assert len(client.get_metric_history(run_id, "train_loss")) == 1200
     assert len(client.get_run(run_id).data.params) == 150
     assert runs._mean_curve([curve, curve])[0] == {"epoch": 1.0, "train_loss": 1.0}
+
+
+def test_a_data_set_that_another_process_just_logged_is_no_obstacle(
+    half_logged: tuple[MlflowClient, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MLflow's server refuses one of two processes that log a data set for the first time at once."""
+    client, _, run_id = half_logged
+    data = DatasetInput(Dataset("songs", "digest", "local", "{}"), [])
+    original, tries = MlflowClient.log_inputs, []
+
+    def refused(*arguments: Any) -> None:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise MlflowException("UNIQUE constraint failed: datasets.name")
+        original(*arguments)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", refused)
+    runs._log_data(client, run_id, data)
+    logged = client.get_run(run_id).inputs.dataset_inputs
+    assert [one.dataset.digest for one in logged] == ["digest"]
