@@ -185,7 +185,7 @@ def test_the_query_is_artist_and_title(server, failing) -> None:
 
 def test_ffmpeg_ends_when_time_is_over(server, failing) -> None:
     server.results += [("Adele - Hello", f"{server.url}/drip_for_ffmpeg/song.mp3", 80.0)]
-    assert failing(timeout_s=5.0).failure is Failure.BUSY
+    assert failing(timeout_s=10.0).failure is Failure.BUSY
     assert server.n_sent > 0  # it had begun
     wait_until(lambda: not asking(server.port))
 
