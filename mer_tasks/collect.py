@@ -1,6 +1,5 @@
 """From songs to clips: take what is due, fetch, cut, record, spread over processes."""
 
-import errno
 import hashlib
 import multiprocessing
 import os
@@ -40,6 +39,7 @@ from mer_tasks.catalog.queue import (
 )
 from mer_tasks.domain import ClipOutcome, Failure, Track
 from mer_tasks.errors import InputError
+from mer_tasks.files import FULL
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
 from mer_tasks.sources.audio import fetch_audio
@@ -207,10 +207,9 @@ def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> Clip
         failure = Failure.LOCAL if track.path and fetched.n_bytes == 0 else Failure.BAD
         return ClipOutcome(track.track_id, None, str(error), failure, n_bytes=fetched.n_bytes)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"{store}: {error.strerror}; free some space, then run mer clips again"
-            ) from error
+        if error.errno in FULL:
+            full = error.filename or downloads
+            raise InputError(f"{full}: {error.strerror}; free some space, then run mer clips again") from error
         return _unexpected_failure(track, error)
     except Exception as error:  # noqa: BLE001 - whatever a song sets off, it is kept and the others go on
         return _unexpected_failure(track, error)

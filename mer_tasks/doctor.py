@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 from mer_tasks.alerts import mail_server, on_one_line, without_passwords
 from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, load_machine, load_params
+from mer_tasks.text import printable
 
 Status = Literal["ok", "note", "problem"]
 
@@ -86,7 +87,8 @@ def print_checks(found: list[Check]) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for check in found:
-        words = f"{check.detail}\n→ {check.remedy}" if check.remedy else check.detail
+        remedy = f"\n→ {printable(check.remedy)}" if check.remedy else ""
+        words = printable(check.detail) + remedy
         table.add_row(Text(check.status, colours[check.status]), Text(check.name), Text(words))
     Console().print(table)
 

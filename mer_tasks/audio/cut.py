@@ -2,7 +2,7 @@
 
 import math
 import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,27 +11,30 @@ import pyloudnorm
 import soundfile
 from moviepy.audio.io.ffmpeg_audiowriter import FFMPEG_AudioWriter
 
-from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, mono, name_of
+from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, name_of, opened
 from mer_tasks.audio.fingerprint import fingerprint
+from mer_tasks.audio.libsndfile import open_sound
+from mer_tasks.audio.silence import heard
 from mer_tasks.domain import Clip
-from mer_tasks.files import replacing, sha256_of
+from mer_tasks.files import naming_full, open_regular, replacing, sha256_of, temporary_folder
 from mer_tasks.settings import ClipSettings
 
 SLACK_S = 0.5
 """How much longer than `duration_s` a file may be and still count as a clip: mp3 pads both ends."""
 
-SILENT_PEAK = 10 ** (-60 / 20)
-"""A peak below -60 dB of full scale is silence."""
-
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 """The sample rates an mp3 can have, in Hz (MPEG-1, 2 and 2.5, layer III)."""
 
 
+MOST_BYTES = 2_000_000
+"""More than an mp3 of 30 s and 320 kbit/s has."""
+
+
 class Excerpt(NamedTuple):
-    """The part of a song that is its clip: where it starts, whether it is all of the song, its sound."""
+    """The part of a song that is its clip: where it starts, whether the file's own bytes are kept, its sound."""
 
     start_s: float
-    is_whole: bool
+    is_kept: bool
     sound: Sound
 
 
@@ -58,7 +61,7 @@ def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarr
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
     """
-    return mono(_excerpt(source, settings).sound, sr)
+    return heard(_excerpt(source, settings).sound, sr, name_of(source))
 
 
 def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
@@ -70,16 +73,19 @@ def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | N
 
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
+        OSError: its clip cannot be written; where the disk is full, `filename` is the place.
     """
     if start_s is not None:
         settings = settings.model_copy(update={"start_fraction": 0.0})
-    within_s, is_whole, sound = _excerpt(song, settings)
-    with tempfile.TemporaryDirectory() as folder:
-        mp3 = Path(folder, "clip.mp3")
-        if is_whole and _is_mp3(song):
-            shutil.copyfile(song, mp3)
+    within_s, is_kept, sound = _excerpt(song, settings)
+    heard(sound, sound.sr, song.name)
+    with temporary_folder() as folder:
+        mp3 = folder / "clip.mp3"
+        if is_kept:
+            with open_regular(song) as content, mp3.open("wb") as copy:
+                shutil.copyfileobj(content, copy)
         else:
-            _write_mp3(sound, mp3, settings.bitrate_kbps)
+            _write_mp3(sound, mp3, settings.bitrate_kbps, song.name)
         clip = _measured(mp3, (start_s or 0.0) + within_s, song.name)
         if abs(clip.duration_s - sound.duration_s) > SLACK_S:
             raise AudioError(f"{song.name}: only {clip.duration_s:.1f} s of its clip were written")
@@ -98,20 +104,28 @@ def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
     start_s, length_s = window(duration_s, settings, name_of(source))
     sound = decode(source, start_s, length_s)
     window(sound.duration_s, settings, name_of(source))  # damaged audio gives less than its packets promise
-    if np.abs(sound.y).max() < SILENT_PEAK:
-        raise AudioError(f"{name_of(source)}: is silent")
-    return Excerpt(start_s, length_s == duration_s, sound)
+    if length_s == duration_s and _is_mp3(source):
+        whole = decode(source)  # what is heard of it as a clip, once its length is not known
+        if abs(whole.duration_s - sound.duration_s) <= SLACK_S:
+            return Excerpt(start_s, True, whole)
+    return Excerpt(start_s, False, _levelled(sound))
 
 
-def _is_mp3(song: Path) -> bool:
+def _is_mp3(source: Path | bytes) -> bool:
     try:
-        with song.open("rb") as file, soundfile.SoundFile(file) as audio:
-            return bool(audio.format == "MP3")
-    except (soundfile.SoundFileError, TypeError):
+        with opened(source) as file, open_sound(file) as sound:
+            return bool(sound.format == "MP3")
+    except soundfile.SoundFileError:
         return False
 
 
-def _write_mp3(sound: Sound, mp3: Path, bitrate_kbps: int) -> None:
+def _levelled(sound: Sound) -> Sound:
+    """The sound as an mp3 can hold it: without a constant offset, and nowhere over full scale, which would be cut off."""
+    y = sound.y - sound.y.mean(axis=1, keepdims=True)
+    return Sound(y / max(1.0, float(np.abs(y).max())), sound.sr)
+
+
+def _write_mp3(sound: Sound, mp3: Path, bitrate_kbps: int, name: str) -> None:
     """Encode with moviepy's writer: no tags and no encoder's version, so that equal sound is equal bytes.
 
     An mp3 has one or two channels, so of more the mean is written; and few sample rates, so ffmpeg
@@ -119,15 +133,28 @@ def _write_mp3(sound: Sound, mp3: Path, bitrate_kbps: int) -> None:
     """
     y = sound.y if sound.channels <= 2 else sound.y.mean(axis=0, keepdims=True)
     rate = next((rate for rate in MP3_RATES if rate >= sound.sr), MP3_RATES[-1])
-    with FFMPEG_AudioWriter(
+    samples = np.rint(y.T.clip(-1, 1) * 32767).astype("<i2")
+    arguments = ["-ar", str(rate), "-map_metadata", "-1", "-bitexact"]
+    writer = FFMPEG_AudioWriter(
         str(mp3),
         sound.sr,
         nchannels=len(y),
         codec="libmp3lame",
         bitrate=f"{bitrate_kbps}k",
-        ffmpeg_params=["-ar", str(rate), "-map_metadata", "-1", "-bitexact"],
-    ) as writer:
-        writer.write_frames(np.rint(y.T.clip(-1, 1) * 32767).astype("<i2"))
+        ffmpeg_params=arguments,
+    )
+    ffmpeg = writer.proc
+    with suppress(OSError), writer:  # ffmpeg ended early; its exit code says so as well
+        writer.write_frames(samples)
+    if ffmpeg.wait() != 0:
+        _check_room(mp3)
+        raise AudioError(f"{name}: its clip could not be written as mp3; export it again, as mp3 for instance")
+
+
+def _check_room(mp3: Path) -> None:
+    """Raise the error that writing where `mp3` should have been gives, with as many bytes as one can need."""
+    with naming_full(mp3.parent), mp3.open("wb") as file:
+        file.write(bytes(MOST_BYTES))
 
 
 def _measured(mp3: Path, start_s: float, name: str) -> Clip:

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import re
 import subprocess
 import tempfile
@@ -16,11 +17,25 @@ import numpy as np
 import soundfile
 import soxr
 
+from mer_tasks.audio.libsndfile import Content, open_sound
 from mer_tasks.errors import InputError
+from mer_tasks.files import naming_full, open_regular
 
 FFMPEG_LIMIT_S = 120
 LONGEST_S = 3600.0
 """No more than this is decoded at once: an hour of stereo at 44.1 kHz already fills 1.3 GB."""
+
+SHORT_S = 0.1
+"""How much less than asked for libsndfile may give before ffmpeg is asked as well: a header may promise too little."""
+
+FAR_OVER = 2.0
+"""Samples beyond this are on another scale, such as that of 16-bit integers; what is lossy may go a little over 1."""
+
+BY_SAMPLES = "asetpts=N/SR/TB"
+"""Time as ffmpeg counts it from the first sample on, whatever the container says: its sound may begin late."""
+
+NO_SIZES = (b"RF64", slice(28, 36))
+"""A WAV of 64-bit sizes, and where the size of its samples is (EBU Tech 3306)."""
 
 
 class AudioError(InputError):
@@ -29,7 +44,7 @@ class AudioError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Decoded audio: `y` of shape (n_channels, n), float32 in [-1, 1], at `sr` Hz."""
+    """Decoded audio: `y` of shape (n_channels, n), float32, at `sr` Hz; 1 is full scale."""
 
     y: np.ndarray
     sr: int
@@ -48,22 +63,21 @@ class Sound:
 def decode(source: Path | bytes, start_s: float = 0.0, duration_s: float | None = None) -> Sound:
     """The audio of a file, or of a file's bytes, from `start_s` on for `duration_s` seconds.
 
-    A damaged file gives what can be decoded; the name's ending and a cover picture do not matter.
-    The first audio stream counts, and no more than `LONGEST_S` of it.
+    A damaged file gives what can be decoded; the name's ending, a cover picture and the time at which a
+    container lets the sound begin do not matter. The first audio stream counts, and no more than `LONGEST_S`
+    of it. Samples on a scale of integers are brought to full scale.
 
     Raises:
         AudioError: there is no such file, no audio in it, or none where it was asked for.
     """
     length_s = min(duration_s or LONGEST_S, LONGEST_S)
-    try:
-        sound = _decode_with_soundfile(source, start_s, length_s)
-    except (soundfile.SoundFileError, TypeError):  # TypeError: an ending such as .raw, whose rate is unknown
-        sound = _decode_with_ffmpeg(source, start_s, length_s)
+    sound = _decode(source, start_s, length_s, expected_s=SHORT_S if duration_s is None else length_s)
     if sound.y.size == 0:
         raise AudioError(f"{name_of(source)}: no audio at {start_s:.1f} s")
     if not np.isfinite(sound.y).all():
         raise AudioError(f"{name_of(source)}: holds samples that are not numbers")
-    return sound
+    peak = np.abs(sound.y).max()
+    return Sound(sound.y / peak, sound.sr) if peak > FAR_OVER else sound
 
 
 def duration_of(source: Path | bytes) -> float:
@@ -72,8 +86,15 @@ def duration_of(source: Path | bytes) -> float:
     Raises:
         AudioError: there is no such file, or no audio in it.
     """
-    options = ["-c", "copy", "-f", "null", "-progress", "pipe:1", "-"]
-    report = run_ffmpeg(source, [], options).decode()
+    promised_s = _promised_s(source)
+    # a container that libsndfile does not know may skip times, so that only samples count
+    how = ["-af", BY_SAMPLES] if promised_s is None else ["-c", "copy"]
+    try:
+        report = run_ffmpeg(source, [], [*how, "-f", "null", "-progress", "pipe:1", "-"]).decode()
+    except AudioError:
+        if not promised_s:
+            raise
+        return promised_s  # AIFF or W64 without sizes: libsndfile takes the file's own
     times = re.findall(r"out_time_us=(\d+)", report)
     if not times or times[-1] == "0":
         raise AudioError(f"{name_of(source)}: holds no audio")
@@ -81,8 +102,12 @@ def duration_of(source: Path | bytes) -> float:
 
 
 def mono(sound: Sound, sr: int) -> np.ndarray:
-    """One channel (the mean of all) at `sr` Hz, shape (n,), as `librosa.load(…, sr=sr)` gives it."""
+    """One channel (the mean of all) at `sr` Hz, shape (n,), as `librosa.load(…, sr=sr)` gives it, its mean taken off.
+
+    A constant offset is not heard, and a zero crossing or a power would be of it.
+    """
     y: np.ndarray = sound.y.mean(axis=0)
+    y -= y.mean(dtype=np.float64)
     if sound.sr == sr:
         return y
     n = math.ceil(len(y) * sr / sound.sr)
@@ -95,20 +120,44 @@ def name_of(source: Path | bytes) -> str:
     return source.name if isinstance(source, Path) else "audio"
 
 
-def _decode_with_soundfile(source: Path | bytes, start_s: float, length_s: float) -> Sound:
-    with _opened(source) as raw, soundfile.SoundFile(raw) as file:
-        sr = file.samplerate
+def _decode(source: Path | bytes, start_s: float, length_s: float, expected_s: float) -> Sound:
+    """By libsndfile, or by ffmpeg where that gives more."""
+    try:
+        sound = _decode_with_libsndfile(source, start_s, length_s)
+    except soundfile.SoundFileError:
+        return _decode_with_ffmpeg(source, start_s, length_s)
+    if sound.duration_s >= expected_s - SHORT_S and sound.y.size:
+        return sound
+    try:
+        other = _decode_with_ffmpeg(source, start_s, length_s)
+    except AudioError:
+        return sound
+    return other if other.duration_s > sound.duration_s + SHORT_S else sound
+
+
+def _decode_with_libsndfile(source: Path | bytes, start_s: float, length_s: float) -> Sound:
+    with opened(source) as file, open_sound(file) as sound:
+        sr = sound.samplerate
         if start_s > 0:
-            file.seek(min(round(start_s * sr), file.frames))
-        y = file.read(round(length_s * sr), dtype="float32", always_2d=True)
+            sound.seek(min(round(start_s * sr), sound.frames))
+        y = sound.read(round(length_s * sr), dtype="float32", always_2d=True)
     return Sound(np.ascontiguousarray(y.T), sr)
 
 
 def _decode_with_ffmpeg(source: Path | bytes, start_s: float, length_s: float) -> Sound:
-    where = ["-ss", f"{start_s:.6f}", "-t", f"{length_s:.6f}"]
-    wav = run_ffmpeg(source, where, ["-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "-"])
+    where = f"{BY_SAMPLES},atrim=start={start_s:.6f}:duration={length_s:.6f}"
+    wav = run_ffmpeg(source, [], ["-af", where, "-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "-"])
     y, sr = soundfile.read(io.BytesIO(wav), dtype="float32", always_2d=True)
     return Sound(np.ascontiguousarray(y.T), sr)
+
+
+def _promised_s(source: Path | bytes) -> float | None:
+    """How long libsndfile takes a file to be, from its header; None for one that it cannot read."""
+    try:
+        with opened(source) as file, open_sound(file) as sound:
+            return float(sound.frames / sound.samplerate)
+    except soundfile.SoundFileError:
+        return None
 
 
 def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> bytes:
@@ -118,8 +167,9 @@ def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> byt
     dressed up as a song cannot make ffmpeg read other files or addresses.
     """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-nostats", "-v", "error"]
-    command += ["-protocol_whitelist", "fd", *before, "-i", "fd:", "-map", "0:a:0", *after]
     with _on_disk(source) as file:
+        command += ["-protocol_whitelist", "fd", *before, *_without_sizes(file)]
+        command += ["-i", "fd:", "-map", "0:a:0", *after]
         try:
             done = subprocess.run(
                 command, check=False, stdin=file, capture_output=True, timeout=FFMPEG_LIMIT_S
@@ -131,6 +181,13 @@ def run_ffmpeg(source: Path | bytes, before: list[str], after: list[str]) -> byt
     return done.stdout
 
 
+def _without_sizes(file: IO[bytes]) -> list[str]:
+    """ffmpeg's options for a WAV whose recorder ended before it wrote the sizes of 64 bits."""
+    head = os.pread(file.fileno(), 36, 0)
+    magic, size = NO_SIZES
+    return ["-f", "wav", "-ignore_length", "1"] if head.startswith(magic) and not any(head[size]) else []
+
+
 def _reason(message: str) -> str:
     """What ffmpeg's message means for a person."""
     if "0:a:0" in message:
@@ -139,13 +196,13 @@ def _reason(message: str) -> str:
 
 
 @contextmanager
-def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
+def opened(source: Path | bytes) -> Iterator[IO[bytes]]:
     """`source` as a seekable binary file."""
     if isinstance(source, bytes):
-        yield io.BytesIO(source)
+        yield Content(source)
         return
     try:
-        file = source.open("rb")
+        file = open_regular(source)
     except OSError as error:
         raise AudioError(f"{source.name}: cannot be opened: {error.strerror}") from error
     with file:
@@ -156,10 +213,11 @@ def _opened(source: Path | bytes) -> Iterator[IO[bytes]]:
 def _on_disk(source: Path | bytes) -> Iterator[IO[bytes]]:
     """`source` as a file with a descriptor, for another process to seek in."""
     if isinstance(source, Path):
-        with _opened(source) as file:
+        with opened(source) as file:
             yield file
         return
     with tempfile.TemporaryFile() as file:
-        file.write(source)
-        file.seek(0)
+        with naming_full(Path(tempfile.gettempdir())):
+            file.write(source)
+            file.seek(0)
         yield file

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mer_tasks.domain import ANNOTATIONS, MOODS, SPOTIFY_FEATURES, Mood, Track
 from mer_tasks.errors import InputError
+from mer_tasks.files import read_regular
 from mer_tasks.validation import CONTROL_CHARACTER, Record, csv_records, path_inside, track_id, web_address
 
 REQUIRED = ("track_id", "title", "artist", "mood")
@@ -80,7 +81,7 @@ def _meaning(moods: Mapping[str, str]) -> dict[str, Mood]:
 def _records(file: Path) -> list[Record]:
     """The file's records, blank ones left out; the first is the header."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = read_regular(file).decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{file}: cannot be read: {error.strerror}; name a CSV file of songs") from error
     except UnicodeDecodeError as error:

@@ -3,30 +3,63 @@
 Heavy libraries are imported by the commands that need them, so that `--help` answers at once.
 """
 
+import io
 import logging
 import os
 import sys
 
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.files import FULL
+from mer_tasks.text import printable
 
 
 def main() -> None:
-    """Run `mer`; a mistake in the input is one line on standard error and exit code 2.
+    """Run `mer`; a mistake in the input is one line on standard error and exit code 2, and so is a full disk.
 
     What is unavailable for now is one line as well, and exit code 75 (EX_TEMPFAIL of sysexits.h).
     """
     from mer_tasks.cli import dataset, machine, models, songs  # noqa: F401 - each adds its commands
-    from mer_tasks.cli.app import app
+    from mer_tasks.cli.app import app, complain
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _prepare_output()
     try:
+        _check_options(sys.argv[1:])
         app()
     except InputError as error:
-        print(f"mer: {error}", file=sys.stderr)
+        complain(f"mer: {error}")
         sys.exit(2)
     except UnavailableError as error:
-        print(f"mer: {error}", file=sys.stderr)
+        complain(f"mer: {error}")
         sys.exit(os.EX_TEMPFAIL)
+    except OSError as error:
+        if error.errno not in FULL or error.filename is None:
+            raise
+        complain(f"mer: {error.filename}: {error.strerror}; free some space, or set TMPDIR or MER_HOME elsewhere")
+        sys.exit(2)
+
+
+class _Formatter(logging.Formatter):
+    """A record's own line may hold names from outside; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
+def _check_options(arguments: list[str]) -> None:
+    """Refuse a file whose name looks like an option: the library would print it as it is."""
+    for argument in arguments:
+        if argument.startswith("-") and printable(argument) != argument:
+            raise InputError(f"{argument}: no option has such a name; write ./ before a file that has")
+
+
+def _prepare_output() -> None:
+    """Let no name end a command: what the terminal's encoding lacks is shown as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 if __name__ == "__main__":

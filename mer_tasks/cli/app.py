@@ -1,9 +1,12 @@
 """The program that the modules of this package add their commands to."""
 
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
+
+from mer_tasks.text import printable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -12,6 +15,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="From songs to a model that predicts their mood. Run it in the project's folder, beside params.yaml.",
 )
+
+
+def say(line: str) -> None:
+    """Print a line that may hold names from outside."""
+    print(printable(line))
+
+
+def complain(line: str) -> None:
+    """Print such a line on standard error."""
+    print(printable(line), file=sys.stderr)
+
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

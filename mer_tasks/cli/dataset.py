@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app
+from mer_tasks.cli.app import AsJson, app, say
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 
@@ -49,7 +49,7 @@ def snapshot(
     write_snapshot(taken, folder)
     counts = taken.songs["mood"].value_counts()
     moods = ", ".join(f"{counts.get(mood, 0)} {mood}" for mood in MOODS)
-    print(f"{folder}: {len(taken.songs)} songs ({moods}), {len(taken.left_out)} left out")
+    say(f"{folder}: {len(taken.songs)} songs ({moods}), {len(taken.left_out)} left out")
 
 
 @app.command()
@@ -70,7 +70,7 @@ def validate() -> None:
     if not report.passed:
         send_alert(quality_alert(report, page), project.machine())
         raise InputError(summary_line(report, page))
-    print(summary_line(report, page))
+    say(summary_line(report, page))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def features() -> None:
         machine.n_workers,
         features_device(machine.device),
     )
-    print(f"{workspace.features}: {report.summary}")
+    say(f"{workspace.features}: {report.summary}")
 
 
 @app.command()
@@ -116,7 +116,7 @@ def show(
         draw_clip(clip, png, project.params())
     except OSError as error:
         raise InputError(f"{png}: cannot be written: {error.strerror}; give another --out") from error
-    print(f"{png}: {clip.name}")
+    say(f"{png}: {clip.name}")
 
 
 @app.command()
@@ -132,9 +132,9 @@ def proxies(as_json: AsJson = False) -> None:
     workspace = project.workspace()
     found = compare_with_spotify(workspace.features, workspace.plots("proxies") / "agreement.png")
     if not as_json:
-        print(HEADER)
+        say(HEADER)
     for agreement in found:
-        print(json.dumps(asdict(agreement)) if as_json else agreement.line)
+        say(json.dumps(asdict(agreement)) if as_json else agreement.line)
 
 
 def _day(text: str) -> date:

@@ -1,7 +1,6 @@
 """Commands that train, compare, register, promote and ask models."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app
+from mer_tasks.cli.app import AsJson, app, complain, say
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
+from mer_tasks.text import printable
 
 if TYPE_CHECKING:
     from mer_tasks.registry.prediction import Prediction
@@ -31,7 +31,7 @@ def train(model: ModelName) -> None:
 
     result = train_model(project.workspace(), project.params_with(model), project.machine(), model)
     scores = result.scores
-    print(
+    say(
         f"{model} on {result.reads}: accuracy {scores.accuracy:.3f}"
         f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}), macro F1 {scores.macro_f1:.3f},"
         f" out of fold on {scores.n} {result.songs}"
@@ -46,7 +46,8 @@ def evaluate() -> None:
     """
     from mer_tasks.evaluation.comparison import compare_models, comparison_table
 
-    print(comparison_table(compare_models(project.workspace(), project.params())))
+    for line in comparison_table(compare_models(project.workspace(), project.params())).split("\n"):
+        say(line)
 
 
 @app.command()
@@ -67,9 +68,9 @@ def register(
     params = project.params_with(model) if model else project.params()
     version = register_model(project.workspace(), params, project.machine(), model)
     if as_json:
-        print(json.dumps(asdict(version)))
+        say(json.dumps(asdict(version)))
     else:
-        print(f"{version.name} version {version.version} ({version.model}) is {version.name}@{version.alias}")
+        say(f"{version.name} version {version.version} ({version.model}) is {version.name}@{version.alias}")
 
 
 @app.command()
@@ -92,10 +93,10 @@ def promote(
 
     decision = promote_version(project.workspace(), project.params(), project.machine(), version, force)
     if as_json:
-        print(json.dumps(asdict(decision)))
+        say(json.dumps(asdict(decision)))
     else:
         outcome = "is the champion" if decision.promoted else "was not promoted"
-        print(f"version {decision.version} {outcome}: {decision.reason}")
+        say(f"version {decision.version} {outcome}: {decision.reason}")
 
 
 @app.command()
@@ -119,19 +120,19 @@ def predict(
     uri = model or f"models:/{project.params().registration.model_name}@champion"
     failed = False
     with RegisteredModel(project.machine(), uri) as registered:
-        width = max(len(str(path)) for path in audio)
+        width = max(len(printable(str(path))) for path in audio)
         if not as_json:
-            print(f"{'':{width}}  {'mood':9}  " + "  ".join(f"{mood:>9}" for mood in MOODS))
+            say(f"{'':{width}}  {'mood':9}  " + "  ".join(f"{mood:>9}" for mood in MOODS))
         for path in audio:
             try:
                 prediction = registered.predict(path)
             except InputError as error:
                 failed = True
-                print(f"mer: {error}", file=sys.stderr)
+                complain(f"mer: {error}")
                 if as_json:
-                    print(json.dumps({"file": str(path), "error": str(error)}))
+                    say(json.dumps({"file": str(path), "error": str(error)}))
                 continue
-            print(_as_json(path, prediction) if as_json else _as_row(path, prediction, width))
+            say(_as_json(path, prediction) if as_json else _as_row(path, prediction, width))
     if failed:
         raise typer.Exit(2)
 
@@ -143,4 +144,4 @@ def _as_json(path: Path, prediction: "Prediction") -> str:
 
 def _as_row(path: Path, prediction: "Prediction", width: int) -> str:
     chances = "  ".join(f"{prediction.probabilities[mood]:9.3f}" for mood in MOODS)
-    return f"{path!s:{width}}  {prediction.mood:9}  {chances}"
+    return f"{printable(str(path)):{width}}  {prediction.mood:9}  {chances}"

@@ -1,7 +1,6 @@
 """Commands that bring songs and their clips into the catalog."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app
+from mer_tasks.cli.app import AsJson, app, complain, say
 from mer_tasks.domain import SAMPLE_COLLECTION
 from mer_tasks.errors import InputError
 
@@ -68,15 +67,15 @@ def import_(
         catalog, file, name, columns=_pairs("--columns", columns), moods=_pairs("--moods", moods)
     )
     for problem in report.problems:
-        print(f"{file}:{problem.line}: {problem.reason}", file=sys.stderr)
-    print(
+        complain(f"{file}:{problem.line}: {problem.reason}")
+    say(
         f"collection {name}: {report.new} new songs, {report.changed} changed, {report.unchanged} unchanged,"
         f" {report.repeated} repeated rows, {len(report.problems)} rows left out"
     )
     if report.ignored:
-        print(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
+        say(f"Columns ignored, as not all their values are numbers: {', '.join(report.ignored)}")
     if name not in params.snapshot.collections:
-        print(f"To train on them, add {name} to snapshot.collections in params.yaml.")
+        say(f"To train on them, add {name} to snapshot.collections in params.yaml.")
     if clips:
         _cut_clips(catalog, [name])
     if report.problems:
@@ -105,11 +104,11 @@ def charts(
             report = refresh_chart(catalog, name, params, machine)
         except InputError as error:
             failed = True
-            print(f"mer: {error}", file=sys.stderr)
+            complain(f"mer: {error}")
             continue
         if report.fell:
             send_alert(fall_alert(report), machine)
-        print(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
+        say(json.dumps(asdict(report)) if as_json else f"chart {name}: {report.line}")
     if failed:
         raise typer.Exit(2)
 
@@ -152,7 +151,7 @@ def _collections_here(catalog: "Catalog") -> list[str]:
     with catalog.reading() as connection:
         filled = collections_filled(connection)
     for name in sorted(set(params.snapshot.collections) - filled):
-        print(f"collection {name}: holds no songs yet", file=sys.stderr)
+        complain(f"collection {name}: holds no songs yet")
     wanted = {*params.snapshot.collections, *params.charts}
     return sorted(wanted & filled) or list(params.snapshot.collections)
 
@@ -162,7 +161,7 @@ def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as
 
     due = count_due(catalog, tuple(collections), project.machine().clip_store, project.params())
     due = due if limit is None else min(due, limit)
-    print(json.dumps({"due": due}) if as_json else f"{due} songs are due")
+    say(json.dumps({"due": due}) if as_json else f"{due} songs are due")
 
 
 def _cut_clips(
@@ -179,8 +178,8 @@ def _cut_clips(
         catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers, limit, again
     )
     for failure in report.failures:
-        print(f"{failure.track_id}: no clip: {failure.reason}", file=sys.stderr)
-    print(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
+        complain(f"{failure.track_id}: no clip: {failure.reason}")
+    say(json.dumps(report.summary) if as_json else f"{machine.clip_store}: {report.line}")
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

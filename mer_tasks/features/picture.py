@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.errors import InputError
-from mer_tasks.features.clip import ClipFrames
+from mer_tasks.features.clip import IMAGE_S, ClipFrames
 from mer_tasks.features.frames import block_height, block_of
 from mer_tasks.files import replacing
 from mer_tasks.settings import Block, FeatureSettings, Params, StackSettings
@@ -44,7 +44,7 @@ def draw_clip(clip: Path, png: Path, params: Params) -> None:
         InputError: no representation has a stack.
     """
     stack, settings = _first_stack(params), params.features
-    frames = ClipFrames(mono(decode(clip), settings.sr), settings).padded
+    frames = ClipFrames(mono(decode(clip, duration_s=IMAGE_S), settings.sr), settings).padded
     blocks = {name: block_of(frames, name) for name in stack}
     heights = [3 if block_height(name, settings) > 1 else 1.2 for name in stack]
     figure = Figure(figsize=(11, 1 + 0.75 * sum(heights)), layout="constrained")

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mer_tasks.audio.decode import AudioError, decode, mono
+from mer_tasks.audio.decode import AudioError, decode
+from mer_tasks.audio.silence import heard
 from mer_tasks.features.parts import ClipParts
 from mer_tasks.features.representations import ClipReader
 from mer_tasks.features.store import FeatureStore
+from mer_tasks.files import read_regular
 from mer_tasks.settings import FeatureSettings
 
 
@@ -41,7 +43,10 @@ def clip_row(clip: Path, work: Work) -> ClipRow:
     """The row of a clip, whose file is named by its SHA-256; all its parts are whole in the store then."""
     sha256, settings = clip.stem, work.settings
     parts = ClipParts(
-        lambda: mono(decode(_clip_bytes(clip)), settings.sr), settings, work.device, (work.store, sha256)
+        lambda: heard(decode(_clip_bytes(clip)), settings.sr, f"its clip {clip.name}"),
+        settings,
+        work.device,
+        (work.store, sha256),
     )
     try:
         for reader in work.readers.values():
@@ -66,7 +71,7 @@ def end_with(parent: int) -> None:
 
 def _clip_bytes(clip: Path) -> bytes:
     try:
-        content = clip.read_bytes()
+        content = read_regular(clip)
     except OSError as error:
         raise AudioError(f"its clip {clip.name} is not in the clip store; put it back") from error
     if hashlib.sha256(content).hexdigest() != clip.stem:

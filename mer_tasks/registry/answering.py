@@ -100,8 +100,9 @@ def _send(out: IO[str], answer: dict[str, Any]) -> None:
 
 
 def _in_one_line(error: Exception) -> str:
-    kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-    return " ".join(f"{kind}{error}".split())
+    if isinstance(error, InputError):
+        return str(error)
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _imported_libraries() -> dict[str, str]:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.files import open_regular
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import LostError, SongError, VersionError, VersionProcess, read_description
 from mer_tasks.settings import Machine
@@ -54,8 +55,12 @@ class RegisteredModel:
             InputError: the file cannot be read, decoded, or is too short; the message names it.
             UnavailableError: the version's process died or hung.
         """
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; give a song's file")
+        try:
+            open_regular(path).close()  # a version of another age may wait for ever for what is no file
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file; give a song's file") from error
+        except OSError as error:
+            raise InputError(f"{path}: cannot be opened: {error.strerror}; give a song's file") from error
         try:
             found = self._process.predict(path)
         except SongError as error:

@@ -309,12 +309,14 @@ def hashes_of(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file that the process may read, but not of `version.json`, which holds them.
 
     Raises:
-        VersionError: there is a link, behind which anything may lie.
+        VersionError: there is a link, behind which anything may lie, or what may wait for ever when it is read.
     """
     paths = [path for part in (CODE, FILES) for path in (folder / part).rglob("*")]
     if links := [path for path in paths if path.is_symlink()]:
         raise VersionError(f"{links[0].relative_to(folder)} is a link, which a version has none of")
     paths = [path for path in paths if not path.is_dir()]
+    if others := [path for path in paths if not path.is_file()]:
+        raise VersionError(f"{others[0].relative_to(folder)} is no file, but a FIFO or a device; delete it")
     names = {path.relative_to(folder).as_posix(): path for path in paths}
     return {
         name: hashlib.sha256(path.read_bytes()).hexdigest()

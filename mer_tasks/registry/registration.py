@@ -1,12 +1,10 @@
 """From out-of-fold predictions to a model version: what was trained goes to MLflow, the best into its registry."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 from mlflow.entities import LoggedModelOutput
 from mlflow.exceptions import MlflowException
@@ -20,6 +18,7 @@ from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import ModelResult, read_result, result_identity
 from mer_tasks.features.representations import takes_audio
+from mer_tasks.files import temporary_folder
 from mer_tasks.registry.aliases import CHALLENGER
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import SEAL
@@ -105,8 +104,8 @@ def _add_version(
     machine: Machine,
 ) -> None:
     name = params.registration.model_name
-    with tempfile.TemporaryDirectory(prefix="mer-version-") as temporary:
-        folder, saved = Path(temporary, "version"), Path(temporary, "saved")
+    with temporary_folder("mer-version-") as temporary:
+        folder, saved = temporary / "version", temporary / "saved"
         write_version(folder, workspace, result, read_snapshot(workspace.snapshot), params, machine)
         model = client.create_logged_model(
             experiment, name=result.model, source_run_id=run_id, model_type="pyfunc"

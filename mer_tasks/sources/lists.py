@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mer_tasks.errors import InputError
+from mer_tasks.files import open_regular
 from mer_tasks.sources import http
 from mer_tasks.validation import csv_records
 
@@ -39,7 +40,7 @@ def fetch_list(location: str, known: str | None, max_bytes: int) -> http.Respons
         asked = {"If-None-Match": known} if known and not known.startswith(HASH) else {}
         return http.get(location, headers=asked, max_bytes=max_bytes)
     try:
-        with Path(location).open("rb") as file:
+        with open_regular(Path(location)) as file:
             content = file.read(max_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a null in the path
         reason = getattr(error, "strerror", None) or error

@@ -8,6 +8,7 @@ import numpy as np
 import soundfile
 
 from mer_tasks.audio.cut import window
+from mer_tasks.audio.libsndfile import open_sound
 from mer_tasks.settings import ClipSettings
 from mer_tasks.sources.audio.contract import FetchError
 from mer_tasks.sources.audio.site import Part, Site
@@ -144,7 +145,7 @@ def clip_start_s(duration_s: float, clips: ClipSettings) -> float | None:
 
 def _read(remote: RemoteFile, clips: ClipSettings) -> PartialAudio | None:
     remote.from_here(_id3_bytes(_bytes_at(remote, 0, 10)))  # libsndfile takes a cover picture for sound
-    with soundfile.SoundFile(remote) as song:
+    with open_sound(remote) as song:
         sr, duration_s, is_mp3 = song.samplerate, song.frames / song.samplerate, song.format == "MP3"
         start_s = clip_start_s(duration_s, clips)
         if start_s is None:
@@ -172,7 +173,7 @@ def _from_mp3(
     frame = _next_frame(remote, round(share * remote.n_bytes), head)
     if frame is None:
         return None
-    with soundfile.SoundFile(remote.from_here(frame)) as song:
+    with open_sound(remote.from_here(frame)) as song:
         song.read(round(lead_s * song.samplerate))
         return _exactly(start_s, song, clips)
 
