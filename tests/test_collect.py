@@ -24,6 +24,7 @@ from mer_tasks.catalog.schema import clips
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.collect import collect_clips, count_due
 from mer_tasks.domain import Failure
+from mer_tasks.errors import InputError
 from mer_tasks.settings import Chart, Params
 
 ROOT = Path(__file__).parents[1]
@@ -256,6 +257,23 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     assert reason.startswith("no clip: its clip was altered in the clip store: it is empty; ")
     assert "gone.wav" in reason
     assert (collect().clips, collect().lost) == (0, ())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_the_disk_that_is_full_ends_a_collection_and_is_named(
+    url: str, tmp_path: Path, scratch: Path, short: Params, write_tone: WriteTone
+) -> None:
+    catalog, music, downloads = Catalog.open(url), tmp_path / "music", tmp_path / "downloads"
+    write_tone(music / "song.wav")
+    bring(catalog, music, song="song.wav")
+    downloads.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "x", downloads], check=False).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with pytest.raises(InputError, match=rf"^{downloads}/\S+: No space left on device; free some space"):
+            collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    finally:
+        subprocess.run(["umount", downloads], check=True)
 
 
 def test_what_was_mended_need_not_wait(

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import resource
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -81,3 +83,16 @@ def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
     path = tmp_path / "x"
     write_text(path, "abc")
     assert sha256_of(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_copy_to_a_full_place_blames_no_other(tmp_path: Path) -> None:
+    source, store = tmp_path / "source", tmp_path / "store"
+    source.write_bytes(bytes(10_000))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most))
+    try:
+        with pytest.raises(OSError) as caught, replacing(store / "copy") as temporary:
+            shutil.copyfile(source, temporary)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(store))

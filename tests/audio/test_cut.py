@@ -1,5 +1,8 @@
 """Which seconds a clip is, and that it is cut once, whole and the same each time."""
 
+import errno
+import os
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -191,6 +194,45 @@ def test_truncated_song_is_cut_from_what_is_left(tmp_path: Path, settings: ClipS
     mp3.write_bytes(content[: len(content) // 24])
     with pytest.raises(AudioError, match=r"^song\.mp3: is .* s long; a clip needs 2 s$"):
         cut_clip(mp3, tmp_path / "clips", settings)
+
+
+def test_no_room_for_a_clip_is_no_fault_of_the_song(
+    tmp_path: Path, settings: ClipSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song, temporary = write_song(tmp_path / "song.wav", seconds=12.0), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))  # which ends ffmpeg
+    try:
+        with pytest.raises(OSError) as caught:
+            cut_clip(song, tmp_path / "clips", settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert caught.value.errno == errno.EFBIG
+    assert Path(caught.value.filename).parent == temporary
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("full", ["temporary", "clips"])
+def test_the_disk_that_is_full_is_named(
+    tmp_path: Path, settings: ClipSettings, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    song = write_song(tmp_path / "song.wav", seconds=12.0)
+    for name in ("temporary", "clips"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20k", "x", tmp_path / full], check=False
+    ).returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            cut_clip(song, tmp_path / "clips", settings)
+    finally:
+        subprocess.run(["umount", tmp_path / full], check=True)
+    assert tmp_path / full in Path(caught.value.filename).parents
 
 
 def test_model_hears_what_the_clip_holds(tmp_path: Path, settings: ClipSettings) -> None:

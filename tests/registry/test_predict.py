@@ -1,0 +1,70 @@
+"""`mer predict` whatever it is given: names that no terminal shows, and what is no file."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from tests.registry.scene import Scene
+
+PROGRAM = [sys.executable, "-m", "mer_tasks.cli", "predict", "--model", "models:/mood@challenger"]
+
+
+def run(scene: Scene, *arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MER_", "MLFLOW_"))}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[2]), "MER_HOME": str(scene.machine.home)}
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        cwd=scene.workspace.root,
+        env=environment | {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_each_name_is_answered_or_refused_on_a_line_of_its_own(empty_registry: Path, tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene", empty_registry, n_artists=2)
+    (scene.workspace.root / "params.yaml").write_text(yaml.safe_dump(scene.values))
+    scene.add()
+    clip = scene.clip("t00-0")
+    songs = [tmp_path / name / clip.name for name in ("\x1b[31mred\n", "half \udcff", "夜に")]
+    for song in songs:
+        song.parent.mkdir()
+        shutil.copy(clip, song)
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere\x1b")
+    no_files = [tmp_path / "fifo", tmp_path / "socket", tmp_path / "link", tmp_path, "/dev/zero"]
+
+    done = run(scene, *no_files, *songs)
+
+    assert done.returncode == 2
+    table = done.stdout.splitlines()
+    assert [line.split()[-5] for line in table[1:]] == ["sad"] * 3
+    assert ["\\x1b[31mred\\n" in table[1], "\\udcff" in table[2], "\\u591c\\u306b" in table[3]] == [True] * 3
+    reasons = [line.split(": ", 2)[2] for line in done.stderr.splitlines()]
+    assert reasons == [
+        "cannot be opened: Is a FIFO, not a file; give a song's file",
+        "cannot be opened: Is a socket, not a file; give a song's file",
+        "no such file; give a song's file",
+        "cannot be opened: Is a directory; give a song's file",
+        "cannot be opened: Is a device, not a file; give a song's file",
+    ]
+
+    done = run(scene, "--json", tmp_path / "gone\x1b\udcff", *songs)
+
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer["file"] for answer in answers] == [str(tmp_path / "gone\x1b\udcff"), *map(str, songs)]
+    assert "error" in answers[0] and all(answer["mood"] == "sad" for answer in answers[1:])
+    assert "\x1b" not in done.stdout + done.stderr
+
+    [line] = run(scene, "--\x1b[31m.mp3").stderr.splitlines()
+    assert line == "mer: --\\x1b[31m.mp3: no option has such a name; write ./ before a file that has"
