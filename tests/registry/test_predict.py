@@ -12,7 +12,7 @@ import yaml
 
 from tests.registry.scene import Scene
 
-PROGRAM = [sys.executable, "-m", "mer_tasks.cli", "predict", "--model", "models:/mood@challenger"]
+PROGRAM = [str(Path(sys.executable).with_name("mer")), "predict", "--model", "models:/mood@challenger"]
 
 
 def run(scene: Scene, *arguments: object) -> subprocess.CompletedProcess[str]:
