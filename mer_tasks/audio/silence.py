@@ -18,8 +18,9 @@ def heard(sound: Sound, sr: int, name: str) -> np.ndarray:
     Raises:
         AudioError: it is silent.
     """
-    if not is_silent(mono(sound, sound.sr), sound.sr):  # resampling makes clicks of a drift's ends
-        return mono(sound, sr)
+    y = mono(sound, sound.sr)
+    if not is_silent(y, sound.sr):  # judged before resampling, which makes clicks of a drift's ends
+        return y if sr == sound.sr else mono(sound, sr)
     if sound.channels > 1 and not all(is_silent(channel - channel.mean(), sound.sr) for channel in sound.y):
         raise AudioError(
             f"{name}: is silent as one channel, as its channels cancel each other out; export it in mono"
