@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import re
 import shlex
 import smtplib
 import ssl
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from mer_tasks.airflow_run import airflow_run, for_readers
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.text import on_one_line, without_passwords
 
 if TYPE_CHECKING:
     from mer_tasks.settings import Machine
@@ -114,16 +114,6 @@ def mail_server(url: str) -> MailServer:
     tls = parts.scheme == "smtps"
     user = unquote(parts.username) if parts.username else None
     return MailServer(host, port or (465 if tls else 25), tls, user, unquote(parts.password or ""))
-
-
-def on_one_line(text: str) -> str:
-    """The text without line breaks, control and invisible characters, for a title, a subject or a log."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def without_passwords(text: str) -> str:
-    """The text with the password of every URL in it replaced by ***."""
-    return re.sub(r"(://[^/\s:@]*:)[^/\s]+@", r"\1***@", text)
 
 
 def _with_run(alert: Alert) -> Alert:

@@ -11,10 +11,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mer_tasks.alerts import mail_server, on_one_line, without_passwords
+from mer_tasks.alerts import mail_server
 from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, load_machine, load_params
-from mer_tasks.text import printable
+from mer_tasks.text import on_one_line, printable, without_passwords
 
 Status = Literal["ok", "note", "problem"]
 

@@ -25,12 +25,11 @@ from mer_tasks.alerts import (
     alert_on_failure,
     failure_alert,
     mail_server,
-    on_one_line,
     send_alert,
-    without_passwords,
 )
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
+from mer_tasks.text import on_one_line
 
 RUN = {
     "AIRFLOW_CTX_DAG_ID": "retrain",
@@ -291,20 +290,6 @@ def test_wrong_mail_server_url_is_one_line_without_password(url: str) -> None:
     with pytest.raises(InputError, match=r"^MER_SMTP_URL: .*write smtp://") as caught:
         mail_server(url)
     assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("postgresql://u:s3cret@h/db", "postgresql://u:***@h/db"),
-        ("redis://:s3cret@h:6379/0", "redis://:***@h:6379/0"),
-        ("x smtp://u:p@s3cret@h:25 y http://h:80/a", "x smtp://u:***@h:25 y http://h:80/a"),
-        ("http://h:8080/a?b=c@d", "http://h:8080/a?b=c@d"),
-    ],
-)
-def test_passwords_in_urls_are_hidden(text: str, shown: str) -> None:
-    assert without_passwords(text) == shown
-    assert without_passwords(shown) == shown
 
 
 def context(exception: object, map_index: int = -1, **more: object) -> dict[str, object]:

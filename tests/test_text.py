@@ -1,8 +1,8 @@
-"""Names from outside cannot steer a terminal, and nobody's language is lost."""
+"""Texts from outside cannot steer a terminal or show a password, and nobody's language is lost."""
 
 import pytest
 
-from mer_tasks.text import printable
+from mer_tasks.text import on_one_line, printable, without_passwords, without_user
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,36 @@ from mer_tasks.text import printable
 def test_what_is_shown_of_a_name(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert printable(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://u:s3cret@h/db", "postgresql://u:***@h/db"),
+        ("redis://:s3cret@h:6379/0", "redis://:***@h:6379/0"),
+        ("x smtp://u:p@s3cret@h:25 y http://h:80/a", "x smtp://u:***@h:25 y http://h:80/a"),
+        ("http://h:8080/a?b=c@d", "http://h:8080/a?b=c@d"),
+    ],
+)
+def test_passwords_in_urls_are_hidden(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+    assert without_passwords(shown) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://u:s3cret@h/a", "https://h/a"),
+        ("https://k3y@h:80", "https://h:80"),
+        ("https://h/@channel", "https://h/@channel"),
+        ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+    ],
+)
+def test_an_address_without_its_user(url: str, shown: str) -> None:
+    assert without_user(url) == shown
+
+
+def test_a_long_text_of_several_lines_is_cut_to_one() -> None:
+    assert on_one_line(" two\nlines\x1b[2J ") == "two lines [2J"
+    assert on_one_line("a" * 11, 10) == "a" * 9 + "…"
+    assert on_one_line("a" * 10, 10) == "a" * 10

@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from mer_tasks.catalog.schema import metadata
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.text import on_one_line
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class Catalog:
             catalog = cls(_engine(address))
             catalog._migrate(name)
         except (SQLAlchemyError, OSError) as error:
-            message = f"{name}: {_on_one_line(error)}"
+            message = f"{name}: {_message(error)}"
             if address.get_backend_name() == "postgresql" and _is_unavailable(error):
                 raise UnavailableError(
                     f"{message}; start it or try again later, or check MER_DATABASE_URL"
@@ -218,9 +219,9 @@ def _engine(address: URL) -> Engine:
 
 def _is_unavailable(error: Exception) -> bool:
     """Whether PostgreSQL is not there now; before there is a connection only libpq's message shows it."""
-    return isinstance(error, OperationalError) and any(part in _on_one_line(error) for part in UNAVAILABLE)
+    return isinstance(error, OperationalError) and any(part in _message(error) for part in UNAVAILABLE)
 
 
-def _on_one_line(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """A database's message in one line, without SQLAlchemy's additions."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+    return on_one_line(str(getattr(error, "orig", None) or error))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks.alerts import Alert, Severity, on_one_line
+from mer_tasks.alerts import Alert, Severity
+from mer_tasks.text import on_one_line
 
 SONGS_IN_ALERT = 10
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mer_tasks.alerts import on_one_line
 from mer_tasks.quality.findings import Finding, QualityReport, quality_alert, summary_line
 from mer_tasks.quality.report import write_report
 from mer_tasks.settings import Params
+from mer_tasks.text import on_one_line
 
 if TYPE_CHECKING:
     import pandas as pd

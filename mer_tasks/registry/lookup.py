@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.process import DESCRIPTION, VersionError, check_files
 from mer_tasks.settings import Machine
+from mer_tasks.text import without_user
 
 if TYPE_CHECKING:
     import httpx
@@ -204,7 +205,7 @@ def _ask_server(uri: str, address: _Address) -> FoundVersion:
 
     from mer_tasks.temporary import may_pass
 
-    where = f"MLflow at {_without_password(uri)}"
+    where = f"MLflow at {without_user(uri)}"
     try:
         if not httpx.URL(uri).host:
             raise httpx.UnsupportedProtocol("no host")
@@ -230,10 +231,6 @@ def _read_server(client: "httpx.Client", address: _Address, where: str) -> Found
     location = _get(client, "model-versions/get-download-uri", query, address, where)["artifact_uri"]
     tags = {tag["key"]: tag["value"] for tag in found.get("tags", [])}
     return address.found(query["version"], str(location), tags.get(SEAL), found.get("status"))
-
-
-def _without_password(uri: str) -> str:
-    return re.sub("//[^/]*@", "//", uri)
 
 
 def _get(

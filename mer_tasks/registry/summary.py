@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mer_tasks.alerts import on_one_line
 from mer_tasks.registry.connection import shown
 from mer_tasks.settings import Machine
+from mer_tasks.text import on_one_line
 
 
 def run_page(machine: Machine, experiment: str, run_id: str) -> str | None:

@@ -13,6 +13,7 @@ import tenacity
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.sources.connection import PrivateHostError, client, in_brackets
 from mer_tasks.temporary import may_pass, retry_after, status_may_pass
+from mer_tasks.text import on_one_line
 
 TIMEOUT_S = 20.0
 """Seconds a server may be silent."""
@@ -92,7 +93,7 @@ def get(
     except PrivateHostError as error:
         raise RefusalError(f"{shown}: {error}; give that address itself if you mean it") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        message = f"{shown}: cannot be read: {_on_one_line(error)}"
+        message = f"{shown}: cannot be read: {on_one_line(str(error)) or type(error).__name__}"
         if may_pass(error):
             raise UnavailableError(f"{message}; check the network, or try again later") from error
         raise RefusalError(f"{message}; check the address") from error
@@ -135,16 +136,12 @@ def _etag(response: httpx.Response) -> str | None:
     return etag if 0 < len(etag) <= LONGEST_ETAG and etag.isascii() else None
 
 
-def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _refusal(response: httpx.Response, shown: str) -> RefusalError | UnavailableError:
     status = response.status_code
-    told = f"{shown}: the server responds with HTTP {status} {response.reason_phrase}".strip()
+    message = f"{shown}: the server responds with HTTP {status} {response.reason_phrase}".strip()
     if status_may_pass(status):
-        return UnavailableError(f"{told}; try again later", retry_after(response.headers))
-    return RefusalError(f"{told}; check the address and what it allows", status)
+        return UnavailableError(f"{message}; try again later", retry_after(response.headers))
+    return RefusalError(f"{message}; check the address and what it allows", status)
 
 
 def _body(response: httpx.Response, shown: str, max_bytes: int) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mer_tasks.domain import Failure
 from mer_tasks.errors import InputError
+from mer_tasks.text import on_one_line
 
 
 class FetchError(InputError):
@@ -32,7 +33,6 @@ class Fetched:
     match: Mapping[str, Any] | None = None
 
 
-def on_one_line(text: str) -> str:
-    """A text from outside as a message shows it: without line breaks, of bearable length."""
-    line = " ".join(text.split())
-    return line if len(line) <= 200 else f"{line[:199]}…"
+def shown(text: str) -> str:
+    """A title or an address from outside as a message shows it: one line, of bearable length."""
+    return on_one_line(text, 200)

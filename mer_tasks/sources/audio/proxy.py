@@ -49,6 +49,7 @@ class _Connection(StreamRequestHandler):
     rbufsize = 0  # what follows the request's head is not ours to read
 
     def handle(self) -> None:
+        """Connect to the host that the first request names, or refuse it."""
         try:
             head = self._head()
             method, target, version = head[0].split(" ")

@@ -11,9 +11,10 @@ import httpx
 
 from mer_tasks.domain import Failure
 from mer_tasks.settings import AudioSettings
-from mer_tasks.sources.audio.contract import FetchError, on_one_line
+from mer_tasks.sources.audio.contract import FetchError, shown
 from mer_tasks.sources.connection import PrivateHostError, client
 from mer_tasks.temporary import retry_after, status_may_pass
+from mer_tasks.text import without_user
 
 TEXT_TYPES = ("text/", "application/json", "application/xml", "application/xhtml", "application/rss")
 
@@ -154,7 +155,7 @@ def on_private_host(error: PrivateHostError) -> str:
 
 def _short(url: str) -> str:
     """An address as a message shows it: one line, of bearable length, without a password."""
-    return on_one_line(re.sub(r"//[^/@]*@", "//", " ".join(url.split())))
+    return shown(without_user(url))
 
 
 def _check_scheme(url: httpx.URL) -> None:

@@ -21,7 +21,7 @@ from yt_dlp.utils import YoutubeDLError, match_filter_func
 
 from mer_tasks.domain import Failure, Track
 from mer_tasks.settings import AudioSettings, ClipSettings
-from mer_tasks.sources.audio.contract import Fetched, FetchError, on_one_line
+from mer_tasks.sources.audio.contract import Fetched, FetchError, shown
 from mer_tasks.sources.audio.match import Candidate, score
 from mer_tasks.sources.audio.proxy import Proxy
 from mer_tasks.sources.audio.ranges import clip_start_s
@@ -95,7 +95,7 @@ def _fetch(
     how_well = score(track, best)
     if how_well < audio.youtube.min_score:
         raise FetchError(
-            f'the best of {len(found)} found is "{on_one_line(best.title)}" ({on_one_line(best.url)}), which scores {how_well:.2f}; '
+            f'the best of {len(found)} found is "{shown(best.title)}" ({shown(best.url)}), which scores {how_well:.2f}; '
             f"audio.youtube.min_score is {audio.youtube.min_score:g}",
             Failure.GONE,
         )
@@ -165,7 +165,7 @@ def _saved(options: dict[str, Any], url: str, folder: Path, audio: AudioSettings
     files = [file for file in folder.glob("song.*") if file.stat().st_size]
     if not files:
         raise FetchError(
-            f"{on_one_line(url)} gives no file; it is a live stream or larger than {audio.max_mb} MB",
+            f"{shown(url)} gives no file; it is a live stream or larger than {audio.max_mb} MB",
             Failure.BAD,
         )
     return files[0]
@@ -216,7 +216,7 @@ def failure_of(message: str) -> Failure:
 
 def _message_of(error: YoutubeDLError) -> str:
     """An error of yt-dlp in one line, without its own names for things and its advice."""
-    message = on_one_line(str(error)).split(" (caused by ")[0]
+    message = shown(str(error)).split(" (caused by ")[0]
     return re.sub(r"^ERROR: (\[\S+\] \S+: )?", "", message)
 
 
