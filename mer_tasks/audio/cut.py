@@ -14,7 +14,7 @@ from moviepy.audio.io.ffmpeg_audiowriter import FFMPEG_AudioWriter
 from mer_tasks.audio.decode import AudioError, Sound, decode, duration_of, name_of, opened
 from mer_tasks.audio.fingerprint import fingerprint
 from mer_tasks.audio.libsndfile import open_sound
-from mer_tasks.audio.silence import heard
+from mer_tasks.audio.silence import audible
 from mer_tasks.domain import Clip
 from mer_tasks.files import naming_full, open_regular, replacing, sha256_of, temporary_folder
 from mer_tasks.settings import ClipSettings
@@ -61,7 +61,7 @@ def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarr
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
     """
-    return heard(_excerpt(source, settings).sound, sr, name_of(source))
+    return audible(_excerpt(source, settings).sound, sr, name_of(source))
 
 
 def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
@@ -78,7 +78,7 @@ def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | N
     if start_s is not None:
         settings = settings.model_copy(update={"start_fraction": 0.0})
     within_s, is_kept, sound = _excerpt(song, settings)
-    heard(sound, sound.sr, song.name)
+    audible(sound, sound.sr, song.name)
     with temporary_folder() as folder:
         mp3 = folder / "clip.mp3"
         if is_kept:
@@ -105,7 +105,7 @@ def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
     sound = decode(source, start_s, length_s)
     window(sound.duration_s, settings, name_of(source))  # damaged audio gives less than its packets promise
     if length_s == duration_s and _is_mp3(source):
-        whole = decode(source)  # what is heard of it as a clip, once its length is not known
+        whole = decode(source)  # its length as a clip, once its length is not known
         if abs(whole.duration_s - sound.duration_s) <= SLACK_S:
             return Excerpt(start_s, True, whole)
     return Excerpt(start_s, False, _levelled(sound))

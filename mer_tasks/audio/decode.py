@@ -104,7 +104,7 @@ def duration_of(source: Path | bytes) -> float:
 def mono(sound: Sound, sr: int) -> np.ndarray:
     """One channel (the mean of all) at `sr` Hz, shape (n,), as `librosa.load(…, sr=sr)` gives it, its mean taken off.
 
-    A constant offset is not heard, and a zero crossing or a power would be of it.
+    A constant offset is inaudible, but zero crossings and powers depend on it.
     """
     y: np.ndarray = sound.y.mean(axis=0)
     y -= y.mean(dtype=np.float64)

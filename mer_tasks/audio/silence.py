@@ -1,4 +1,4 @@
-"""Whether there is anything to hear: judged on what models hear, the mean of a sound's channels."""
+"""Whether a sound is silent: judged on what models read, the mean of its channels."""
 
 import numpy as np
 import pyloudnorm
@@ -12,8 +12,8 @@ BLOCK_S = 0.4
 """What loudness is measured over (ITU-R BS.1770-4); all of a shorter sound."""
 
 
-def heard(sound: Sound, sr: int, name: str) -> np.ndarray:
-    """What models hear of a sound: one channel at `sr` Hz, shape (n,). The source is called `name`.
+def audible(sound: Sound, sr: int, name: str) -> np.ndarray:
+    """What models read of a sound: one channel at `sr` Hz, shape (n,). The source is called `name`.
 
     Raises:
         AudioError: it is silent.
@@ -29,7 +29,7 @@ def heard(sound: Sound, sr: int, name: str) -> np.ndarray:
 
 
 def is_silent(y: np.ndarray, sr: int) -> bool:
-    """Whether nothing is heard of a channel `y`, shape (n,), whose mean is 0.
+    """Whether a channel `y`, shape (n,), whose mean is 0, is silent.
 
     Its peak is too low, or all of it below BS.1770's gate at -70 LUFS, as a click or a slow drift is.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mer_tasks.features.parts import ClipParts
 
 SR, N_FFT, HOP_LENGTH = 16_000, 512, 256
-"""How the network's training heard its songs."""
+"""The signal that the network was trained on."""
 
 
 class Weights(NamedTuple):

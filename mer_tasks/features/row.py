@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mer_tasks.audio.decode import AudioError, decode
-from mer_tasks.audio.silence import heard
+from mer_tasks.audio.silence import audible
 from mer_tasks.features.parts import ClipParts
 from mer_tasks.features.representations import ClipReader
 from mer_tasks.features.store import FeatureStore
@@ -43,7 +43,7 @@ def clip_row(clip: Path, work: Work) -> ClipRow:
     """The row of a clip, whose file is named by its SHA-256; all its parts are whole in the store then."""
     sha256, settings = clip.stem, work.settings
     parts = ClipParts(
-        lambda: heard(decode(_clip_bytes(clip)), settings.sr, f"its clip {clip.name}"),
+        lambda: audible(decode(_clip_bytes(clip)), settings.sr, f"its clip {clip.name}"),
         settings,
         work.device,
         (work.store, sha256),

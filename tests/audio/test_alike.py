@@ -1,4 +1,4 @@
-"""What is trained on is what is answered from: of any file, the stored clip and the song itself are heard alike."""
+"""What is trained on is what is answered from: of any file, the stored clip and the song itself are decoded alike."""
 
 import struct
 import subprocess
@@ -13,11 +13,11 @@ from scipy.signal import correlate
 
 from mer_tasks.audio.cut import clip_path, cut_clip, load_clip
 from mer_tasks.audio.decode import AudioError, decode
-from mer_tasks.audio.silence import heard
+from mer_tasks.audio.silence import audible
 from mer_tasks.settings import ClipSettings, Params
 
 SR, SONG_S, CLIP_S = 44100, 12.0, 3.0
-HEARD_SR = 22050
+READ_SR = 22050
 LATE = ("-f", "lavfi", "-i", "testsrc=d=45:s=64x64:r=1", "-itsoffset", "30")
 """ffmpeg's options for a video whose sound begins after half a minute."""
 
@@ -153,7 +153,7 @@ LOUD: dict[str, Make] = {
 def shift_s(a: np.ndarray, b: np.ndarray) -> float:
     """By how many seconds `b` comes later than `a`."""
     n = min(len(a), len(b))
-    return float(np.argmax(np.abs(correlate(b[:n], a[:n]))) - (n - 1)) / HEARD_SR
+    return float(np.argmax(np.abs(correlate(b[:n], a[:n]))) - (n - 1)) / READ_SR
 
 
 def level_db(y: np.ndarray) -> float:
@@ -161,13 +161,13 @@ def level_db(y: np.ndarray) -> float:
 
 
 def assert_alike(song: Path, settings: ClipSettings, store: Path) -> np.ndarray:
-    """The song and its stored clip are heard alike; return what is heard."""
+    """The song and its stored clip are decoded alike; return what models read."""
     clip = clip_path(store, cut_clip(song, store, settings).sha256)
     trained, answered = (
-        heard(decode(clip.read_bytes()), HEARD_SR, "clip"),
-        load_clip(song, settings, HEARD_SR),
+        audible(decode(clip.read_bytes()), READ_SR, "clip"),
+        load_clip(song, settings, READ_SR),
     )
-    assert len(trained) == pytest.approx(len(answered), abs=0.06 * HEARD_SR)
+    assert len(trained) == pytest.approx(len(answered), abs=0.06 * READ_SR)
     assert abs(shift_s(trained, answered)) < 0.002
     assert level_db(trained) == pytest.approx(level_db(answered), abs=0.3)
     n = min(len(trained), len(answered))
@@ -181,7 +181,7 @@ def test_of_any_file_the_clip_is_the_song_s_own_second_quarter(
     name: str, tmp_path: Path, settings: ClipSettings
 ) -> None:
     answered = assert_alike(FORMATS[name](tmp_path), settings, tmp_path / "clips")
-    original = music(sr=HEARD_SR)[3 * HEARD_SR :, 0]
+    original = music(sr=READ_SR)[3 * READ_SR :, 0]
     assert abs(shift_s(original[: len(answered)], answered)) < 0.1
     assert level_db(answered) == pytest.approx(level_db(original), abs=0.6)
 
@@ -196,7 +196,7 @@ def test_of_any_level_and_of_a_clip_training_hears_the_same(
 def test_a_gap_in_a_container_counts_for_nothing(tmp_path: Path, settings: ClipSettings) -> None:
     gap = encoded("mkv", "-c:a", "aac", "-af", "asetpts='PTS+gte(T,6)*100/TB'")(tmp_path)
     answered = assert_alike(gap, settings, tmp_path / "clips")
-    original = music(sr=HEARD_SR)[3 * HEARD_SR :, 0]
+    original = music(sr=READ_SR)[3 * READ_SR :, 0]
     assert abs(shift_s(original[: len(answered)], answered)) < 0.1
 
 
@@ -208,7 +208,7 @@ NOTHING: dict[str, np.ndarray] = {
     "offset beyond full scale": np.full((N, 1), 1e4),
     "offset with some noise": 0.5 + 1e-4 * np.random.default_rng(0).normal(size=(N, 1)),
     "slow drift": np.linspace(-0.5, 0.5, N)[:, None],
-    "below what is heard": 0.3 * np.sin(2 * np.pi * 0.5 * np.arange(N) / SR)[:, None],
+    "below the threshold": 0.3 * np.sin(2 * np.pi * 0.5 * np.arange(N) / SR)[:, None],
     "a faint click": np.where(np.arange(N) == N // 3, 0.002, 0.0)[:, None],
 }
 
@@ -221,7 +221,7 @@ def test_what_nobody_hears_is_silent_in_training_and_in_answers(
     soundfile.write(song, NOTHING[name], SR, subtype="FLOAT")
     for use in (
         lambda: cut_clip(song, tmp_path / "clips", settings),
-        lambda: load_clip(song, settings, HEARD_SR),
+        lambda: load_clip(song, settings, READ_SR),
     ):
         with pytest.raises(AudioError, match=r"^song\.wav: is silent$"):
             use()
@@ -234,7 +234,7 @@ def test_channels_that_cancel_are_named(left_over: float, tmp_path: Path, settin
     soundfile.write(song, music(channels=1) * [1.0, left_over - 1.0] + 0.1, SR)
     for use in (
         lambda: cut_clip(song, tmp_path / "clips", settings),
-        lambda: load_clip(song, settings, HEARD_SR),
+        lambda: load_clip(song, settings, READ_SR),
     ):
         with pytest.raises(AudioError, match=r"^song\.wav: is silent as one channel, as its channels cancel"):
             use()
