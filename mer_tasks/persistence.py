@@ -23,6 +23,16 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
     "ColumnScaler": ("columns_", "mean_", "n_features_in_", "scale_"),
     "FunctionTransformer": (),
     "LogisticRegression": ("classes_", "coef_", "intercept_", "n_features_in_"),
+    "PlaneRegressor": (
+        "classes_",
+        "gamma",
+        "intercept_",
+        "n_features_in_",
+        "slopes_",
+        "support_vectors_",
+        "weights_",
+    ),
+    "ReliefFSelector": ("columns_", "n_features_in_"),
     "StandardScaler": ("mean_", "n_features_in_", "scale_", "var_"),
     "SupportVectorClassifier": (
         "calibration_coef_",

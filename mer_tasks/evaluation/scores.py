@@ -26,7 +26,9 @@ class Scores:
     """Scores of `n` songs; `_low` and `_high` bound a 95 % interval.
 
     `top2_accuracy` counts a mood that is among the two most probable ones. `valence_accuracy` and
-    `arousal_accuracy` count the sign of each on the plane of moods. `log_loss` and `calibration_error` judge the
+    `arousal_accuracy` count the sign of each on the plane of moods; `valence_r2` and `arousal_r2` are the
+    coefficients of determination of where a song's probabilities put it, the centre of its mood's quadrant being the
+    truth (0 where all songs lie on one side). `log_loss` and `calibration_error` judge the
     probabilities; `surest_half_accuracy` is the accuracy where only the surer half of the songs is answered.
     """
 
@@ -41,6 +43,8 @@ class Scores:
     top2_accuracy: float
     valence_accuracy: float
     arousal_accuracy: float
+    valence_r2: float
+    arousal_r2: float
     log_loss: float
     calibration_error: float
     surest_half_accuracy: float
@@ -99,10 +103,17 @@ def score(
         top2_accuracy=float(((probabilities > own[:, None]).sum(axis=1) < 2).mean()),
         valence_accuracy=float((SIGNS[y, 0] == SIGNS[guess, 0]).mean()),
         arousal_accuracy=float((SIGNS[y, 1] == SIGNS[guess, 1]).mean()),
+        valence_r2=_r2(SIGNS[y, 0], probabilities @ SIGNS[:, 0]),
+        arousal_r2=_r2(SIGNS[y, 1], probabilities @ SIGNS[:, 1]),
         log_loss=float(-np.log(np.clip(own, SMALLEST, None)).mean()),
         calibration_error=calibration_error(correct, sure),
         surest_half_accuracy=float(risk_coverage(correct, sure)[(len(y) - 1) // 2]),
     )
+
+
+def _r2(truth: np.ndarray, predicted: np.ndarray) -> float:
+    spread = ((truth - truth.mean()) ** 2).sum()
+    return float(1 - ((truth - predicted) ** 2).sum() / spread) if spread else 0.0
 
 
 def score_predictions(predictions: pd.DataFrame, evaluation: EvaluationSettings) -> Scores:

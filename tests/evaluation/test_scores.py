@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
-from sklearn.metrics import classification_report, f1_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import classification_report, f1_score, log_loss, r2_score, top_k_accuracy_score
 
-from mer_tasks.domain import MOODS
+from mer_tasks.domain import MOODS, QUADRANT
 from mer_tasks.evaluation.scores import Scores, mean_interval, score, score_predictions
 from mer_tasks.settings import Params
 
@@ -108,6 +108,18 @@ def test_valence_and_arousal_count_by_their_sign() -> None:
     assert (scores.valence_accuracy, scores.arousal_accuracy) == (0.5, 0.5)
     assert scored(["happy"], ["energetic"], ["a"]).arousal_accuracy == 1.0
     assert scored(["happy"], ["calm"], ["a"]).valence_accuracy == 1.0
+
+
+def test_r2_on_the_plane_is_scikit_learns() -> None:
+    rng = np.random.default_rng(8)
+    truth, probabilities = rng.choice(list(MOODS), 60), rng.dirichlet([1] * 4, 60)
+    predicted = np.array(MOODS)[probabilities.argmax(axis=1)]
+    scores = score(truth, predicted, probabilities, rng.integers(20, size=60).astype(str), 20, 0)
+    centres = 0.5 * np.array([QUADRANT[mood] for mood in MOODS])
+    points, wanted = probabilities @ centres, np.array([QUADRANT[mood] for mood in truth]) * 0.5
+    assert scores.valence_r2 == pytest.approx(r2_score(wanted[:, 0], points[:, 0]))
+    assert scores.arousal_r2 == pytest.approx(r2_score(wanted[:, 1], points[:, 1]))
+    assert scored(["happy", "calm"], ["calm", "calm"], ["a", "b"]).valence_r2 == 0.0
 
 
 def test_the_surer_half_is_scored_apart() -> None:
