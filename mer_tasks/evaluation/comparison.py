@@ -12,6 +12,7 @@ from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.baselines import baselines, labels_look_derived
+from mer_tasks.evaluation.hardest import hardest_songs
 from mer_tasks.evaluation.result import ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions
 from mer_tasks.evaluation.slices import slices
@@ -21,13 +22,15 @@ from mer_tasks.workspace import Workspace
 
 SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "calibration_error", "n")
 
+HARDEST_PRINTED = 5
+
 
 def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
     """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
     All are scored on the songs that every one of them has predictions for, so that none is ahead by
     having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
-    needs no model. The holdout is listed beside it and does not rank.
+    needs no model; `hardest` are the songs that all models together get most wrong. The holdout is listed beside it and does not rank.
 
     Raises:
         InputError: there is no snapshot, a model is not trained, was trained on other data than the others, or they
@@ -56,6 +59,7 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
         "models": ranked,
         "baselines": baselines(shared[best], songs, params.evaluation),
         "slices": slices(shared[best], songs, params.evaluation),
+        "hardest": hardest_songs(shared),
         "differences": [
             {"better": best, "than": row["model"]}
             | _difference(shared[best], shared[row["model"]], params.evaluation)
@@ -91,6 +95,13 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
         lines.append(
             "The labels look derived from those two numbers: scores on them are none on people's judgement."
         )
+    if hardest := comparison["hardest"][:HARDEST_PRINTED]:
+        lines.append("Hardest for all, and worth a listen (metrics/comparison.json has more):")
+    lines += [
+        f"  {one['track_id']}  {one['artist']} - {one['title']}: {one['mood']}, predicted {one['predicted']};"
+        f" {one['probability']:.3f} for its own mood"
+        for one in hardest
+    ]
     lines += [
         f"{one['model']} has predictions for {one['n_own']} songs; it is compared on the {one['n']} that all share."
         for one in comparison["models"]

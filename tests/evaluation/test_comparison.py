@@ -237,21 +237,33 @@ def test_the_table_lists_the_models_in_order() -> None:
     best = table_row("a_model_of_long_name", accuracy=0.96774, accuracy_high=1.0, holdout_accuracy=1.0)
     models = [best, table_row("short", n_own=39)]
     majority = {"baseline": "majority", "accuracy": 0.25}
-    comparison = {"models": models, "songs": "songs of mine", "protocol": "grouped", "baselines": [majority]}
-    table = comparison_table(comparison)
+    song = {"track_id": "1", "artist": "Some", "title": "One", "mood": "sad", "predicted": "calm"}
+    table = comparison_table(
+        {
+            "models": models,
+            "songs": "songs of mine",
+            "protocol": "grouped",
+            "baselines": [majority],
+            "hardest": [song | {"probability": 0.0123}] * 9,
+        }
+    )
     assert table.splitlines() == [
         "model                reads   accuracy  95 % interval   macro F1 log loss     n  holdout",
         "a_model_of_long_name summary    0.968  0.400 to 1.000     0.450    1.100    31  1.000",
         "short                summary    0.500  0.400 to 0.600     0.450    1.100    31  -",
         "Scores on songs of mine, protocol grouped.",
         "Without a model: majority 0.250.",
+        "Hardest for all, and worth a listen (metrics/comparison.json has more):",
+        *["  1  Some - One: sad, predicted calm; 0.012 for its own mood"] * 5,
         "short has predictions for 39 songs; it is compared on the 31 that all share.",
     ]
 
 
 def test_columns_stay_in_line_whatever_a_representation_is_called() -> None:
     models = [table_row("m", reads=reads) for reads in ("image", "the_output_of_a_network")]
-    table = comparison_table({"models": models, "songs": "songs", "protocol": "grouped", "baselines": []})
+    table = comparison_table(
+        {"models": models, "songs": "songs", "protocol": "grouped", "baselines": [], "hardest": []}
+    )
     assert len({line.index("0.500") for line in table.splitlines()[1:3]}) == 1
 
 
