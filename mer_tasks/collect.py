@@ -109,9 +109,10 @@ def collect_clips(
     call goes on where this one stood.
 
     Raises:
-        InputError: a collection holds no song, or the disk is full.
+        InputError: a collection holds no song, the disk is full, or the clip store can be no folder.
     """
     started, policy = datetime.now(UTC), _claim_policy(params, collections)
+    _make_folder(clip_store)
     report = CollectReport(*_tidy(catalog, policy, clip_store, n_workers, started))
     if again:
         end_waiting(catalog, policy, started)
@@ -162,6 +163,16 @@ def _claim_policy(params: Params, collections: tuple[str, ...]) -> ClaimPolicy:
     return ClaimPolicy(
         collections, clip_recipe(params.clips), attempt, youtube.per_hour if youtube.download_permitted else 0
     )
+
+
+def _make_folder(clip_store: Path) -> None:
+    """Make the store, which one line refuses rather than a row a song."""
+    try:
+        clip_store.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise InputError(
+            f"{clip_store}: the clip store can be no folder there ({error.strerror}); mend that, or set MER_HOME elsewhere"
+        ) from error
 
 
 @contextmanager

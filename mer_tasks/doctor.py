@@ -216,7 +216,9 @@ def _mlflow(uri: str) -> Found:
         return Found("note", f"{shown}, not looked at")
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=3).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except httpx.InvalidURL:  # its text may have a part of a password
+        return Found("problem", f"{shown} is no address", "correct or unset MLFLOW_TRACKING_URI")
+    except httpx.HTTPError as error:
         detail = f"{shown} does not answer: {on_one_line(without_passwords(str(error)))}"
         return Found("problem", detail, "start the server, or correct or unset MLFLOW_TRACKING_URI")
     return Found("ok", f"{shown} answers")

@@ -33,8 +33,8 @@ from mer_tasks.errors import InputError
 from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=10_000_000)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e9)]
 Queue = Literal["default", "gpu"]
 """Where a task waits for a worker: only what gains from a GPU waits for one."""
 
@@ -195,7 +195,7 @@ class FeatureSettings(Section):
     """How audio becomes numbers; the names are librosa's."""
 
     sr: Annotated[int, Field(gt=12_800)]  # twice where the highest band of the spectral contrast begins
-    n_fft: Annotated[int, Field(gt=0, multiple_of=2)]
+    n_fft: Annotated[int, Field(gt=0, le=2**20, multiple_of=2)]
     hop_length: Positive
     n_mfcc: Positive
     n_chroma: Positive
@@ -283,8 +283,8 @@ class EvaluationSettings(Section):
     folds: Annotated[int, Field(ge=2)]
     holdout_share: Annotated[float, Field(ge=0, lt=1)]
     holdout_per_mood: Positive
-    seed: int
-    bootstrap: Positive
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    bootstrap: Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class RegistrationSettings(Section):
@@ -389,6 +389,12 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         raise InputError(f"{path.absolute()}: no such file; run mer in the project's folder")
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; let this user read it") from error
+    except RecursionError as error:
+        raise InputError(
+            f"{path}: is nested too deeply; take the project's own params.yaml as a start"
+        ) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-13-01, or not UTF-8
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     return parse_params(values, str(path))

@@ -7,6 +7,10 @@ JOINERS = "\u200c\u200d"
 """Invisible, but part of how Persian, Indian languages and emoji are written."""
 
 
+NO_PORT = r"(?!\*\*\*@|\d*(?:[/?#\s]|$))"
+"""After a colon: what is no port, so that it is a password, were it with an unescaped / or ?."""
+
+
 def printable(text: str) -> str:
     """The text on one line, with escapes for what steers a terminal, turns its text round or is half a character."""
     return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in text)
@@ -20,12 +24,14 @@ def on_one_line(text: str, longest: int | None = None) -> str:
 
 def without_passwords(text: str) -> str:
     """The text with the password of every URL in it replaced by ***."""
-    return re.sub(r"(://[^/\s:@]*:)[^/\s]+@", r"\1***@", text)
+    ordinary = re.sub(r"(://[^/\s:@?#]*:)[^/\s?#]*@", r"\1***@", text)
+    return re.sub(rf"(://[^/\s:@?#]*:){NO_PORT}\S*@", r"\1***@", ordinary)
 
 
 def without_user(url: str) -> str:
     """An address without user and password; either may be a key."""
-    return re.sub("//[^/]*@", "//", url)
+    ordinary = re.sub(r"//[^/\s?#]*@", "//", url)
+    return re.sub(rf"//[^/\s:@?#]*:{NO_PORT}\S*@", "//", ordinary)
 
 
 def _is_shown(c: str) -> bool:

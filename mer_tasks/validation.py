@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mer_tasks.domain import normalised
 from mer_tasks.errors import InputError
+from mer_tasks.text import without_passwords
 
 LONGEST_ID = 200
 """Characters of a track's id: as many as the catalog's column takes."""
@@ -125,9 +126,9 @@ def web_address(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port  # which is only checked when asked for
     except ValueError as error:
-        raise InputError(f"url {text!r} is no address: {error}") from error
+        raise InputError(f"url {without_passwords(text)!r} is no address: check its host and port") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or CONTROL_CHARACTER.search(text):
-        raise InputError(f"url {text!r} is no http or https address")
+        raise InputError(f"url {without_passwords(text)!r} is no http or https address")
     return text
 
 

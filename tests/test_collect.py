@@ -309,3 +309,9 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
     assert outcomes["secret"].endswith(f"add {host} to audio.private_hosts")
     assert outcomes["meta"].startswith(f"{meta}: leads to 169.254.169.254:80, which is not on the public")
     assert asked == []
+
+
+def test_a_store_that_can_be_no_folder_is_one_line(catalog: Catalog, short: Params, tmp_path: Path) -> None:
+    (tmp_path / "clips").write_text("no folder")
+    with pytest.raises(InputError, match="clips: the clip store can be no folder there"):
+        collect_clips(catalog, ("a",), tmp_path / "clips", short, 1)

@@ -340,3 +340,27 @@ def test_private_hosts_are_hosts(tmp_path: Path) -> None:
             InputError, match=r"audio\.private_hosts\.0: .* is no host; write HOST or HOST:PORT"
         ):
             load_params(path)
+
+
+def test_a_file_that_is_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: " + "[" * 5000)
+    with pytest.raises(InputError, match="is nested too deeply") as caught:
+        load_params(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("seed: 20", "seed: -1"),
+        ("seed: 20", "seed: 999999999999999999999999"),
+        ("bootstrap: 2000", "bootstrap: 99999999999999999999"),
+        ("n_fft: 2048", "n_fft: 2000000000000"),
+        ("duration_s: 30.0", "duration_s: 1.0e+300"),
+        ("hidden: [128,", "hidden: [9999999999999,"),
+    ],
+)
+def test_numbers_that_no_machine_can_use_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(InputError, match=rf"{old.partition(':')[0]}.*(less than|greater than)"):
+        load_params(changed(tmp_path, old, new))

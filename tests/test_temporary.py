@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from mer_tasks.errors import UnavailableError
-from mer_tasks.temporary import may_pass
+from mer_tasks.temporary import may_pass, retry_after
 from tests.sources.charts.servers import Request, Response, resetting, serving
 from tests.test_alerts import certified
 
@@ -88,6 +88,17 @@ def test_statuses_by_whether_they_may_pass(
 
     with serving(answer) as web:
         assert {status: judged(f"{web.url}/{status}") for status in statuses} == dict.fromkeys(statuses, may)
+
+
+@pytest.mark.parametrize("day", ["99999999999999999999", "0", "-1", "x"])
+def test_a_moment_that_is_none_is_no_moment(day: str) -> None:
+    for text in (
+        f"Mon, 01 Jan {day} 00:00:00 GMT",
+        f"Mon, {day} Jan 2027 00:00:{day} GMT",
+        f"Mon, 01 Jan 2027 00:00:00 +{day}",
+    ):
+        found = retry_after({"Retry-After": text})
+        assert found is None or found >= 0
 
 
 @pytest.mark.parametrize("asked_s", [0.0, 59.5, 86_400.0, 1e9, None])

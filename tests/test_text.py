@@ -30,6 +30,9 @@ def test_what_is_shown_of_a_name(text: str, shown: str) -> None:
         ("redis://:s3cret@h:6379/0", "redis://:***@h:6379/0"),
         ("x smtp://u:p@s3cret@h:25 y http://h:80/a", "x smtp://u:***@h:25 y http://h:80/a"),
         ("http://h:8080/a?b=c@d", "http://h:8080/a?b=c@d"),
+        ("http://h:80", "http://h:80"),
+        ("http://u:s3/cr?et@h/a x", "http://u:***@h/a x"),
+        ("db://u:s3@cret@h:1/db", "db://u:***@h:1/db"),
     ],
 )
 def test_passwords_in_urls_are_hidden(text: str, shown: str) -> None:
@@ -43,6 +46,8 @@ def test_passwords_in_urls_are_hidden(text: str, shown: str) -> None:
         ("https://u:s3cret@h/a", "https://h/a"),
         ("https://k3y@h:80", "https://h:80"),
         ("https://h/@channel", "https://h/@channel"),
+        ("https://h:80/@channel", "https://h:80/@channel"),
+        ("https://u:s3?cr/et@h/a", "https://h/a"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
     ],
 )

@@ -28,6 +28,9 @@ LONGEST_S = 3600.0
 SHORT_S = 0.1
 """How much less than asked for libsndfile may give before ffmpeg is asked as well: a header may promise too little."""
 
+LARGEST = 2.0**32
+"""Times full scale: no samples are on so large a scale, not even those of 32-bit integers."""
+
 FAR_OVER = 2.0
 """Samples beyond this are on another scale, such as that of 16-bit integers; what is lossy may go a little over 1."""
 
@@ -76,8 +79,21 @@ def decode(source: Path | bytes, start_s: float = 0.0, duration_s: float | None 
         raise AudioError(f"{name_of(source)}: no audio at {start_s:.1f} s")
     if not np.isfinite(sound.y).all():
         raise AudioError(f"{name_of(source)}: holds samples that are not numbers")
-    peak = np.abs(sound.y).max()
-    return Sound(sound.y / peak, sound.sr) if peak > FAR_OVER else sound
+    return Sound(_at_full_scale(sound.y, name_of(source)), sound.sr)
+
+
+def _at_full_scale(y: np.ndarray, name: str) -> np.ndarray:
+    """Channels, shape (n_channels, n), brought to full scale if they are far over it; an offset is taken off first."""
+    peak = np.abs(y).max()
+    if peak > LARGEST:
+        raise AudioError(
+            f"{name}: holds samples of {peak:.0e} times full scale, as damaged audio does; export it again"
+        )
+    if peak <= FAR_OVER:
+        return y
+    y = y - y.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+    peak = np.abs(y).max()
+    return y / peak if peak > FAR_OVER else y
 
 
 def duration_of(source: Path | bytes) -> float:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -62,17 +63,32 @@ CONNECTING = {
 }
 
 
+REFUSED = ("readonly database", "disk is full", "disk I/O error", "unable to open database file")
+"""SQLite's words for a file or a disk that a person has to mend."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a transaction that failed is worth another try: a server comes back, an SQLite lock is released."""
+    if not isinstance(error, OperationalError):
+        return False
+    return not isinstance(error.orig, sqlite3.Error) or "locked" in str(error.orig)
+
+
+def _log_wait(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("the catalog cannot answer now, and is asked again: %s", _message(error) if error else "")
 
 
 def patiently(act: Callable[P, R]) -> Callable[P, R]:
     """Let a function that makes one transaction wait for a database that restarts or is busy."""
     return tenacity.retry(
-        retry=tenacity.retry_if_exception_type(OperationalError),
+        retry=tenacity.retry_if_exception(_may_pass),
         stop=tenacity.stop_after_delay(PATIENCE_S),
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=5),
-        before_sleep=tenacity.before_sleep_log(log, logging.WARNING),
+        before_sleep=_log_wait,
         reraise=True,
     )(act)
 
@@ -109,17 +125,30 @@ class Catalog:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction for reading and writing; writers take turns, so what it read stays true."""
-        with self._engine.begin() as connection:
+        with self._refusals(), self._engine.begin() as connection:
             connection.exec_driver_sql(WRITERS_TAKE_TURNS[self._engine.dialect.name])
             yield connection
 
     @contextmanager
     def claiming(self) -> Iterator[Connection]:
         """One transaction for taking work: in PostgreSQL, whose rows are locked one by one, others go on beside it."""
-        with self._engine.begin() as connection:
+        with self._refusals(), self._engine.begin() as connection:
             if self._engine.dialect.name == "sqlite":
                 connection.exec_driver_sql(WRITERS_TAKE_TURNS["sqlite"])
             yield connection
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Let an SQLite file that cannot be written be one line."""
+        try:
+            yield
+        except OperationalError as error:
+            if isinstance(error.orig, sqlite3.Error) and any(part in str(error.orig) for part in REFUSED):
+                raise InputError(
+                    f"catalog {self._engine.url.database}: {_message(error)}; let this user write it and its folder,"
+                    " free some space, or set MER_HOME elsewhere"
+                ) from error
+            raise
 
     def count_alone(self, connection: Connection) -> None:
         """Wait, within a claiming transaction, until no other one counts, so that a limit holds for all of them."""
@@ -196,6 +225,8 @@ def _address(url: str) -> URL:
     """The parsed URL; a broken one is not repeated in the message, for it may hold a password."""
     try:
         address = make_url(url)
+        if "@" in (address.host or ""):
+            raise InputError("MER_DATABASE_URL: the host has an @; write an @ of the password as %40")
         if address.drivername in DRIVERS:
             return address
         reason = f"a catalog cannot be in {address.drivername}"
@@ -217,11 +248,11 @@ def _engine(address: URL) -> Engine:
     return engine
 
 
-def _is_unavailable(error: Exception) -> bool:
+def _is_unavailable(error: BaseException) -> bool:
     """Whether PostgreSQL is not there now; before there is a connection only libpq's message shows it."""
     return isinstance(error, OperationalError) and any(part in _message(error) for part in UNAVAILABLE)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     """A database's message in one line, without SQLAlchemy's additions."""
     return on_one_line(str(getattr(error, "orig", None) or error))

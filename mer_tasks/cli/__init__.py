@@ -31,6 +31,9 @@ def main() -> None:
     except UnavailableError as error:
         print_error(f"mer: {error.line}")
         sys.exit(os.EX_TEMPFAIL)
+    except UnicodeEncodeError as error:
+        print_error(f"mer: {error.object}: is not UTF-8, so the catalog cannot keep it; rename it")
+        sys.exit(2)
     except OSError as error:
         if error.errno not in FULL or error.filename is None:
             raise

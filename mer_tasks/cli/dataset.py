@@ -122,7 +122,7 @@ def features() -> None:
 
 @app.command()
 def show(
-    clip: Annotated[Path, typer.Argument(help="A song or clip, in any container.")],
+    clip: Annotated[Path, typer.Argument(help="A song or clip, in any container.", readable=False)],
     out: Annotated[
         Path | None, typer.Option(help="The picture to write; else the clip's name with .png.")
     ] = None,

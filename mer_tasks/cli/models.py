@@ -103,7 +103,7 @@ def promote(
 
 @app.command()
 def predict(
-    audio: Annotated[list[Path], typer.Argument(help="Songs or clips, in any container.")],
+    audio: Annotated[list[Path], typer.Argument(help="Songs or clips, in any container.", readable=False)],
     model: Annotated[str | None, typer.Option(help="A model's address; else the champion's.")] = None,
     as_json: AsJson = False,
 ) -> None:

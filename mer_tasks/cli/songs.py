@@ -37,7 +37,10 @@ def sample(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV with track_id,title,artist,mood and path or url.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A CSV with track_id,title,artist,mood and path or url.", readable=False),
+    ],
     collection: Annotated[
         str | None, typer.Option(help="The name that snapshot.collections calls them by; else the folder's.")
     ] = None,

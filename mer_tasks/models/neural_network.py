@@ -1,8 +1,10 @@
 """The paper's second model: a network of 128-128-64-32 on standardised features."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from mer_tasks.settings import TABLES, Positive, Queue, TorchSettings
+from pydantic import Field
+
+from mer_tasks.settings import TABLES, Queue, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -15,7 +17,7 @@ QUEUE: Queue = "default"
 class Settings(TorchSettings):
     """A multilayer perceptron trained with Adamax: the widths of its hidden layers."""
 
-    hidden: tuple[Positive, ...]
+    hidden: tuple[Annotated[int, Field(gt=0, le=100_000)], ...]
 
 
 def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":

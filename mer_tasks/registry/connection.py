@@ -19,6 +19,7 @@ from mer_tasks.catalog.database import UNAVAILABLE
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine
 from mer_tasks.temporary import may_pass, status_may_pass
+from mer_tasks.text import without_user
 
 AWAY = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
 """Error codes of MLflow that are no fault of who asks."""
@@ -94,9 +95,13 @@ def explained(error: Exception, uri: str, is_set: bool) -> InputError | Unavaila
     """
     reason = " ".join(str(getattr(error, "orig", None) or error).split())[:200]
     if _may_pass(error, uri):
-        return UnavailableError(f"MLflow at {shown(uri)}: cannot answer now ({reason}); try again later")
+        return UnavailableError(
+            f"MLflow at {without_user(uri)}: cannot answer now ({reason}); try again later"
+        )
     remedy = "check MLFLOW_TRACKING_URI and what was asked" if is_set else "check what was asked"
-    return InputError(f"MLflow at {shown(uri)}: {reason}; {remedy}, which may have been deleted in MLflow")
+    return InputError(
+        f"MLflow at {without_user(uri)}: {reason}; {remedy}, which may have been deleted in MLflow"
+    )
 
 
 def _may_pass(error: Exception, uri: str) -> bool:
@@ -114,16 +119,6 @@ def _may_pass(error: Exception, uri: str) -> bool:
     return getattr(error, "error_code", None) in AWAY and not is_anothers and NO_JSON not in str(error)
 
 
-def shown(uri: str) -> str:
-    """An address without the password in it."""
-    try:
-        return (
-            str(httpx.URL(uri).copy_with(userinfo=b"")) if uri.startswith("http") else uri.rpartition("@")[2]
-        )
-    except httpx.InvalidURL:
-        return uri.rpartition("@")[2]
-
-
 def check_server(uri: str) -> None:
     """Ask once whether an MLflow server answers, for MLflow itself asks for minutes.
 
@@ -135,7 +130,7 @@ def check_server(uri: str) -> None:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise (UnavailableError if may_pass(error) else InputError)(
-            f"MLFLOW_TRACKING_URI: no MLflow server answers at {shown(uri)}"
+            f"MLFLOW_TRACKING_URI: no MLflow server answers at {without_user(uri)}"
             f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
         ) from error
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mer_tasks.registry.connection import shown
 from mer_tasks.settings import Machine
-from mer_tasks.text import on_one_line
+from mer_tasks.text import on_one_line, without_user
 
 
 def run_page(machine: Machine, experiment: str, run_id: str) -> str | None:
@@ -53,4 +52,4 @@ def _decided(decision: Mapping[str, Any] | None) -> str:
 
 
 def _page(machine: Machine, path: str) -> str | None:
-    return f"{shown(machine.mlflow_pages).rstrip('/')}/#/{path}" if machine.mlflow_pages else None
+    return f"{without_user(machine.mlflow_pages).rstrip('/')}/#/{path}" if machine.mlflow_pages else None

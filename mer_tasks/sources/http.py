@@ -13,7 +13,7 @@ import tenacity
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.sources.connection import PrivateHostError, client, in_brackets
 from mer_tasks.temporary import may_pass, retry_after, status_may_pass
-from mer_tasks.text import on_one_line
+from mer_tasks.text import on_one_line, without_user
 
 TIMEOUT_S = 20.0
 """Seconds a server may be silent."""
@@ -92,7 +92,11 @@ def get(
             return Response(response.status_code, str(response.url), _etag(response), body)
     except PrivateHostError as error:
         raise RefusalError(f"{shown}: {error}; give that address itself if you mean it") from error
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+    except httpx.InvalidURL as error:  # its text may have a part of a password
+        raise RefusalError(
+            f"{shown}: is no address; check it, an / or ? of a password being %2F or %3F"
+        ) from error
+    except (httpx.HTTPError, UnicodeError) as error:
         message = f"{shown}: cannot be read: {on_one_line(str(error)) or type(error).__name__}"
         if may_pass(error):
             raise UnavailableError(f"{message}; check the network, or try again later") from error
@@ -117,7 +121,7 @@ def without_secrets(url: str) -> str:
     try:
         return str(httpx.URL(url).copy_with(username=None, password=None, query=None, fragment=None))
     except httpx.InvalidURL:
-        return url.split("?")[0].rsplit("@")[-1]
+        return without_user(url).split("?")[0]
 
 
 def _client(url: str) -> httpx.Client:

@@ -181,3 +181,19 @@ def test_real_songs_of_every_kind() -> None:
         sound = decode(song)
         assert sound.duration_s == pytest.approx(duration_of(song), abs=0.1), song.name
         assert np.abs(sound.y).max() > 0.01, song.name
+
+
+def test_an_offset_far_over_full_scale_leaves_the_sound_as_it_is(tmp_path: Path) -> None:
+    y = 0.3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 22_050)
+    for name, offset in (("plain", 0.0), ("offset", 5.0)):
+        soundfile.write(tmp_path / f"{name}.wav", y + offset, 22_050, subtype="FLOAT")
+    plain, offset = (mono(decode(tmp_path / f"{name}.wav"), 22_050) for name in ("plain", "offset"))
+    assert offset == pytest.approx(plain, abs=1e-5)
+
+
+def test_one_sample_beyond_all_scales_is_damage(tmp_path: Path) -> None:
+    y = 0.3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 22_050)
+    y[5000] = 1e30
+    soundfile.write(tmp_path / "song.wav", y, 22_050, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"song.wav: holds samples of 1e\+30 times full scale"):
+        decode(tmp_path / "song.wav")

@@ -1,5 +1,6 @@
 """Opening the catalog, its versions and its transactions, in both engines."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, NullPool, create_engine, insert, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from mer_tasks.catalog.clips import clips_of
-from mer_tasks.catalog.database import MIGRATIONS, Catalog
+from mer_tasks.catalog.database import MIGRATIONS, Catalog, patiently
 from mer_tasks.catalog.labelling import add_labels, label_of
 from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, release_songs, tidy_queue
 from mer_tasks.catalog.schema import clips, labels, metadata, queue, tracks
@@ -308,3 +309,44 @@ def test_a_server_that_does_not_answer_is_away_and_one_that_refuses_is_not(
         Catalog.open(f"postgresql://mer@/postgres?host={tmp_path}")
     with pytest.raises(InputError, match=r"no_such_database.* does not exist; check MER_DATABASE_URL"):
         Catalog.open(postgres.replace("/postgres?", "/no_such_database?"))
+
+
+def test_a_file_that_cannot_be_written_is_one_line_at_once(tmp_path: Path) -> None:
+    catalog = Catalog.open(f"sqlite:///{tmp_path}/catalog.db")
+    tries = 0
+
+    @patiently
+    def write() -> None:
+        nonlocal tries
+        tries += 1
+        with catalog.transaction() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.execute(insert(tracks), {"track_id": "1", "first_seen_at": NOON})
+
+    with pytest.raises(
+        InputError,
+        match=r"catalog .*catalog.db: attempt to write a readonly database; let this user write it",
+    ) as caught:
+        write()
+    assert tries == 1 and "\n" not in str(caught.value) and "INSERT" not in str(caught.value)
+
+
+def test_a_lock_that_is_released_is_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tries = 0
+
+    @patiently
+    def write() -> str:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise OperationalError("INSERT INTO secret", {}, sqlite3.OperationalError("database is locked"))
+        return "written"
+
+    assert (write(), tries) == ("written", 2)
+    assert "database is locked" in caplog.text and "INSERT" not in caplog.text
+
+
+def test_a_host_with_an_at_is_a_password_that_is_not_escaped() -> None:
+    with pytest.raises(InputError, match="write an @ of the password as %40") as caught:
+        Catalog.open("postgresql://u:s3c@ret@127.0.0.1:1/db")
+    assert "ret" not in str(caught.value)

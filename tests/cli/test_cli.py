@@ -200,3 +200,53 @@ def test_no_name_ends_a_command_or_steers_the_terminal(encoding: str, tmp_path: 
         text = done.stderr.decode(encoding)
         assert done.returncode == 2, text
         assert text.startswith(f"mer: {shown}") and text.count("\n") == 1, text
+
+
+def test_no_command_leaves_it_to_the_library_whether_a_file_can_be_read() -> None:
+    """Its box of several lines would stand in place of all other songs' answers."""
+    import click
+    import typer
+
+    from mer_tasks.cli import dataset, machine, models, songs  # noqa: F401
+    from mer_tasks.cli.app import app
+
+    program = typer.main.get_command(app)
+    assert isinstance(program, click.Group) or hasattr(program, "commands")
+    checked = [
+        (name, parameter.name)
+        for name, command in program.commands.items()
+        for parameter in command.params
+        if getattr(parameter.type, "readable", False) and parameter.param_type_name == "argument"
+    ]
+    assert checked == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [b"label", b"x\xff", b"sad", b"--by", b"ann"],
+        [b"clips", b"--collection", b"a\xff", b"--count"],
+        [b"import", b"d\xff/songs.csv", b"--collection", b"u", b"--no-clips"],
+    ],
+)
+def test_a_name_that_is_not_utf_8_is_one_line(arguments: list[bytes], tmp_path: Path) -> None:
+    import os
+    import shutil
+    import subprocess
+    import sys
+
+    shutil.copy(Path(__file__).parents[2] / "params.yaml", tmp_path)
+    folder = tmp_path / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    (folder / "songs.csv").write_text("track_id,title,artist,mood,path\n1,One,Some,sad,one.mp3\n")
+    (folder / "one.mp3").write_bytes(b"x")
+    ended = subprocess.run(
+        [sys.executable, "-c", "from mer_tasks.cli import main; main()", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "MER_HOME": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "Traceback" not in ended.stderr and ended.stderr.count("\n") == 1
