@@ -126,7 +126,8 @@ def web_address(text: str) -> str:
         parts = urlsplit(text)
         _ = parts.port  # which is only checked when asked for
     except ValueError as error:
-        raise InputError(f"url {without_passwords(text)!r} is no address: check its host and port") from error
+        reason = error if "@" not in text else "check its host and port"  # it may repeat a part of a password
+        raise InputError(f"url {without_passwords(text)!r} is no address: {reason}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname or CONTROL_CHARACTER.search(text):
         raise InputError(f"url {without_passwords(text)!r} is no http or https address")
     return text

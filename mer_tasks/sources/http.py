@@ -94,7 +94,7 @@ def get(
         raise RefusalError(f"{shown}: {error}; give that address itself if you mean it") from error
     except httpx.InvalidURL as error:  # its text may have a part of a password
         raise RefusalError(
-            f"{shown}: is no address; check it, an / or ? of a password being %2F or %3F"
+            f"{shown}: cannot be read: it is no address; check the address, an / or ? of a password being %2F or %3F"
         ) from error
     except (httpx.HTTPError, UnicodeError) as error:
         message = f"{shown}: cannot be read: {on_one_line(str(error)) or type(error).__name__}"
