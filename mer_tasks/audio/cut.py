@@ -105,7 +105,7 @@ def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:
     sound = decode(source, start_s, length_s)
     window(sound.duration_s, settings, name_of(source))  # damaged audio gives less than its packets promise
     if length_s == duration_s and _is_mp3(source):
-        whole = decode(source)  # its length as a clip, once its length is not known
+        whole = decode(source)  # as its stored clip will be decoded, whose length is not known then
         if abs(whole.duration_s - sound.duration_s) <= SLACK_S:
             return Excerpt(start_s, True, whole)
     return Excerpt(start_s, False, _levelled(sound))

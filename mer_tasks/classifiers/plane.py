@@ -44,13 +44,12 @@ class PlaneRegressor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         points = self._unseen_points(X, y, groups, targets)
         self.slopes_ = np.array([_slope(points[:, axis], targets[:, axis]) for axis in (0, 1)])
         machines = [self._machine().fit(X, targets[:, axis]) for axis in (0, 1)]
-        self.support_vectors_ = X
-        self.weights_ = np.zeros((2, len(X)))
-        for row, machine in zip(self.weights_, machines, strict=True):
+        weights = np.zeros((2, len(X)))
+        for row, machine in zip(weights, machines, strict=True):
             row[machine.support_] = machine.dual_coef_[0]
         self.intercept_ = np.array([machine.intercept_[0] for machine in machines])
-        used = self.weights_.any(axis=0)
-        self.support_vectors_, self.weights_ = X[used], self.weights_[:, used]
+        used = weights.any(axis=0)
+        self.support_vectors_, self.weights_ = X[used], weights[:, used]
         return self
 
     def plane(self, X: np.ndarray) -> np.ndarray:

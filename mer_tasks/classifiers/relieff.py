@@ -32,7 +32,7 @@ class ReliefFSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def relieff(X: np.ndarray, y: np.ndarray, n_neighbors: int) -> np.ndarray:
-    """The weight of each column, shape (n_features,), from -1 to 1; one that tells nothing has about 0.
+    """The weight of each column, shape (n_features,), from -1 to 1; an irrelevant one has about 0.
 
     A row's neighbours are its `n_neighbors` nearest, or all if they are fewer, of its own class and of each other
     one by the sum of differences, each as a share of its column's range; other classes count by their share of the rows.
