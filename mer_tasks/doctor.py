@@ -142,7 +142,8 @@ def _params() -> Found:
         params = load_params()
     except InputError as error:
         return Found("problem", str(error), "correct it")
-    return Found("ok", f"valid; models: {', '.join(f'{m} ({s.reads})' for m, s in params.models.items())}")
+    models = (f"{name} ({' + '.join(model.reads)})" for name, model in params.models.items())
+    return Found("ok", f"valid; models: {', '.join(models)}")
 
 
 def _variables() -> Found:

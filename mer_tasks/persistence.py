@@ -47,6 +47,9 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
 }
 """What fitting gives an estimator, for those whose whole state is a few arrays."""
 
+MEMBERS = "members.npz"
+"""The columns that each member of a mean reads."""
+
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 """The types beside skops' own that a stored estimator may hold; never read from the file itself."""
 
@@ -54,7 +57,9 @@ TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 def save_fitted(model: "Pipeline", folder: Path) -> None:
     """Write what fitting gave each step of a pipeline into `folder`."""
     for name, step in model.steps:
-        if hasattr(step, "module_"):
+        if hasattr(step, "members"):
+            _save_members(step, folder / name)
+        elif hasattr(step, "module_"):
             _save_network(step, folder / f"{name}.pt")
         elif type(step).__name__ in ARRAYS:
             _save_arrays(step, folder / f"{name}.npz")
@@ -75,7 +80,9 @@ def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
         ]:
             raise InputError(f"{folder}: of another pipeline; train the model again")
         for place, (name, step) in enumerate(model.steps):
-            if hasattr(step, "initialize"):
+            if hasattr(step, "members"):
+                _load_members(step, folder / name)
+            elif hasattr(step, "initialize"):
                 _load_network(step, folder / f"{name}.pt")
             elif type(step).__name__ in ARRAYS:
                 _load_arrays(step, folder / f"{name}.npz")
@@ -87,6 +94,26 @@ def load_fitted(model: "Pipeline", folder: Path) -> "Pipeline":
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{folder}: no fitted model that can be read ({reason}); train it again") from error
     return model
+
+
+def _save_members(step: Any, folder: Path) -> None:
+    for name, _, model in step.members:
+        save_fitted(model, folder / name)
+    with replacing(folder / MEMBERS) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{name: columns for name, columns, _ in step.members})
+
+
+def _load_members(step: Any, folder: Path) -> None:
+    with np.load(folder / MEMBERS, allow_pickle=False) as file:
+        stored = [(name, columns.tolist()) for name, columns in file.items()]
+    if stored != [(name, columns.tolist()) for name, columns, _ in step.members]:
+        raise InputError(f"{folder}: its members read other columns; train the model again")
+    for name, _, model in step.members:
+        load_fitted(model, folder / name)
+    classes = {tuple(model.classes_) for _, _, model in step.members}
+    if len(classes) > 1:
+        raise InputError(f"{folder}: its members tell other classes; train the model again")
+    step.classes_ = np.array(classes.pop())
 
 
 def _save_arrays(step: Any, path: Path) -> None:

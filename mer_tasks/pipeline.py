@@ -147,8 +147,9 @@ def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
         "snapshot": (f"{PACKAGE}.catalog.snapshot", f"{PACKAGE}.catalog.clips"),
         "validate": (f"{PACKAGE}.quality.gate", f"{PACKAGE}.quality.report"),
         "features": (f"{PACKAGE}.features.build", *representations),
+        "inputs": (f"{PACKAGE}.features.identity",),
         **{
-            f"train-{name}": (training, f"{PACKAGE}.models.{model.system}")
+            f"train-{name}": (training, *(f"{PACKAGE}.models.{system}" for system in model.systems))
             for name, model in params.models.items()
         },
         "evaluate": (f"{PACKAGE}.evaluation.comparison",),

@@ -10,7 +10,7 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
@@ -41,8 +41,19 @@ Queue = Literal["default", "gpu"]
 Kept = Literal["given", "table", "array"]
 """How a data set keeps a representation: as it came with the songs, a row of numbers a clip, or an array a clip."""
 
-TABLES: tuple[Kept, ...] = ("given", "table")
-"""What a system reads that takes a row of numbers a song."""
+
+class Readable(NamedTuple):
+    """Which kinds of representations a system can read: the `first`, and each `further` one if it takes any."""
+
+    first: tuple[Kept, ...]
+    further: tuple[Kept, ...] = ()
+
+
+TABLES = Readable(("given", "table"), ("given", "table"))
+"""For a system that takes a row of numbers a song: the columns of several tables are joined."""
+
+ONE_ARRAY = Readable(("array",))
+"""For a system that takes an array a song."""
 
 Block = Literal[
     "mfcc",
@@ -256,14 +267,23 @@ class StackSettings(RepresentationSettings):
         return stack
 
 
+def _as_several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 class SystemSettings(Section):
     """The keys of every model; its system, a module of `models`, adds its own.
 
-    `system` is the model's own name where it is left out; `reads` names a representation.
+    `system` is the model's own name where it is left out; `reads` names a representation, or several.
     """
 
     system: str
-    reads: str
+    reads: Annotated[tuple[str, ...], BeforeValidator(_as_several), Field(min_length=1)]
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems whose code the model runs."""
+        return (self.system,)
 
 
 class TorchSettings(SystemSettings):
@@ -460,6 +480,18 @@ def plugin_names(section: str) -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(path)))
 
 
+def member_settings(entry: object, where: str) -> SystemSettings:
+    """The keys of a model within a model, checked by the `Settings` of its system.
+
+    Raises:
+        InputError: they break a rule.
+    """
+    name = entry.get("system", "") if isinstance(entry, Mapping) else ""
+    settings = _plugin_settings("models", str(name), entry, where)
+    assert isinstance(settings, SystemSettings)
+    return settings
+
+
 def _module(section: str, name: str) -> ModuleType:
     return import_module(f"{PACKAGES[section]}.{name}")
 
@@ -481,13 +513,7 @@ def _check_readings(params: Params, where: str) -> None:
     """Models must read what there is and what suits their system, and a tonnetz needs semitones."""
     kept = {name: _module("representations", name).KEPT for name in params.representations}
     for name, model in params.models.items():
-        wanted = _module("models", model.system).READS
-        suitable = [representation for representation in kept if kept[representation] in wanted]
-        if model.reads not in suitable:
-            problem = f"{model.system} cannot read it" if model.reads in kept else "not among representations"
-            raise InputError(
-                f"{where}: models.{name}.reads: {model.reads!r}: {problem}; write one of {', '.join(suitable)}"
-            )
+        _check_reads(model, _module("models", model.system).READS, kept, f"{where}: models.{name}.reads")
     for name, representation in params.representations.items():
         stacked = isinstance(representation, StackSettings) and "tonnetz" in representation.stack
         if stacked and params.features.n_chroma != TONNETZ_CHROMA:
@@ -495,6 +521,22 @@ def _check_readings(params: Params, where: str) -> None:
                 f"{where}: representations.{name}.stack: tonnetz needs {TONNETZ_CHROMA} pitch classes; take it"
                 f" out, or write features.n_chroma: {TONNETZ_CHROMA}, not {params.features.n_chroma}"
             )
+
+
+def _check_reads(model: SystemSettings, readable: Readable, kept: Mapping[str, Kept], where: str) -> None:
+    for place, name in enumerate(model.reads):
+        wanted = readable.further if place else readable.first
+        suitable = [one for one in kept if kept[one] in wanted and one not in model.reads[:place]]
+        if name in suitable:
+            continue
+        if name not in kept:
+            problem = "not among representations"
+        elif name in model.reads[:place]:
+            problem = "stands there more than once"
+        else:
+            problem = f"{model.system} cannot read it" + (f" beside {model.reads[0]}" if place else "")
+        remedy = f"write one of {', '.join(suitable)}" if suitable else "take it out"
+        raise InputError(f"{where}: {name!r}: {problem}; {remedy}")
 
 
 def checked(model: type[Checked], values: object, where: str, joint: str = ": ") -> Checked:

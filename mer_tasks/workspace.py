@@ -56,6 +56,10 @@ class Workspace:
         """The folder of one representation of the data set."""
         return self.features / name
 
+    def inputs(self, model: str) -> Path:
+        """The identities of the representations that a model reads, for DVC, whose stages list no variable number."""
+        return self.root / "data" / "inputs" / f"{model}.json"
+
     def predictions(self, model: str) -> Path:
         """A model's predictions, a row a song."""
         return self.root / "data" / "predictions" / f"{model}.csv"

@@ -1,12 +1,13 @@
 """Every system of `mer_tasks/models`, built by its own entry of params.yaml, and songs that are easy to classify."""
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from mer_tasks.domain import MOODS
-from mer_tasks.models import build_model
+from mer_tasks.models import Shapes, build_model
 from mer_tasks.settings import SystemSettings, TorchSettings, load_params, plugin_names
 
 ROOT = Path(__file__).parents[1]
@@ -28,14 +29,20 @@ def settings_of(system: str) -> SystemSettings:
     return settings.model_copy(update=FEW_EPOCHS) if isinstance(settings, TorchSettings) else settings
 
 
+def shapes_of(settings: SystemSettings) -> Shapes:
+    """The shape of a row of each representation that a model reads."""
+    return tuple(SHAPES.get(name, (N_FEATURES,)) for name in settings.reads)
+
+
 def shape_of(system: str) -> tuple[int, ...]:
-    """The shape of a row of what the system reads."""
-    return SHAPES.get(settings_of(system).reads, (N_FEATURES,))
+    """The shape of a row of what the system is given: of several representations flattened and joined."""
+    shapes = shapes_of(settings_of(system))
+    return shapes[0] if len(shapes) == 1 else (sum(prod(shape) for shape in shapes),)
 
 
 def built(system: str, seed: int = 0) -> Pipeline:
     """The system's unfitted pipeline."""
-    return build_model(settings_of(system), shape_of(system), seed, "cpu")
+    return build_model(settings_of(system), shapes_of(settings_of(system)), seed, "cpu")
 
 
 def four_clouds(

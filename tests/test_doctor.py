@@ -274,7 +274,7 @@ def test_spotify_is_optional_and_asks_for_the_variables_that_are_read(
 def test_the_models_and_what_they_read_are_listed(machine: Machine) -> None:
     check = found("params.yaml", machine)
     for name, model in load_params().models.items():
-        assert f"{name} ({model.reads})" in check.detail
+        assert f"{name} ({' + '.join(model.reads)})" in check.detail
 
 
 def test_youtube_wants_a_javascript_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, RobustScaler
 from mer_tasks.errors import InputError
 from mer_tasks.models import build_model
 from mer_tasks.persistence import TRUSTED, load_fitted, save_fitted
-from tests.systems import SYSTEMS, built, four_clouds, settings_of, shape_of
+from tests.systems import N_FEATURES, SYSTEMS, built, four_clouds, settings_of, shape_of
 
 PLAIN_MEMBERS = {".json", ".npy"}
 NETWORK, TREES = "torchclassifier.pt", "histgradientboostingclassifier.skops"
@@ -52,6 +52,11 @@ BUILDS: dict[str, Callable[[], Pipeline]] = {
     "boosting": boosting,
     "with a skops step": with_skops_step,
 }
+
+
+def files_in(folder: Path) -> list[Path]:
+    """All files of a stored model; those of a mean's members lie in folders of their own."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def rows_for(name: str, n: int = 80) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +122,10 @@ def test_the_same_training_gives_the_same_bytes(
     elsewhere = [np.ones(1000) for _ in range(50)]  # objects of the second model lie at other addresses
     save_fitted(BUILDS[name]().fit(*rows_for(name)), tmp_path)
     assert len(elsewhere) == 50
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in folder.iterdir()}
-    for path in folder.iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    names = [path.relative_to(folder) for path in files_in(folder)]
+    assert [path.relative_to(tmp_path) for path in files_in(tmp_path)] == names
+    for path in names:
+        assert (tmp_path / path).read_bytes() == (folder / path).read_bytes(), path
 
 
 def test_skops_files_of_two_processes_are_the_same(tmp_path: Path) -> None:
@@ -138,7 +144,7 @@ def test_files_hold_no_pickle_but_torchs_of_tensors(
     name: str, stored: Callable[[str], tuple[Pipeline, Path]]
 ) -> None:
     _, folder = stored(name)
-    for path in sorted(folder.iterdir()):
+    for path in files_in(folder):
         if path.suffix == ".json":
             json.loads(path.read_text())
             continue
@@ -284,7 +290,7 @@ def test_a_damaged_file_is_refused_whichever_it_is(
     name: str, damage: Callable[[bytes], bytes], copy_of: Callable[[str], tuple[Pipeline, Path]]
 ) -> None:
     _, folder = copy_of(name)
-    for path in sorted(folder.iterdir()):
+    for path in files_in(folder):
         whole = path.read_bytes()
         if len(whole) < 100 and path.suffix == ".npz":
             continue  # of a step that fitting gives nothing
@@ -311,7 +317,7 @@ def test_weights_whose_bytes_changed_are_refused(
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_missing_file_is_refused(name: str, copy_of: Callable[[str], tuple[Pipeline, Path]]) -> None:
     _, folder = copy_of(name)
-    for path in sorted(folder.iterdir()):
+    for path in files_in(folder):
         whole = path.read_bytes()
         path.unlink()
         refused(name, folder)
@@ -337,8 +343,8 @@ def _steps(name: str) -> list[str]:
 def test_a_network_of_other_widths_is_refused(copy_of: Callable[[str], tuple[Pipeline, Path]]) -> None:
     _, folder = copy_of("neural_network")
     settings = settings_of("neural_network")
-    for update, shape in (({"hidden": (128, 64, 64, 32)}, shape_of("neural_network")), ({}, (9,))):
-        other = build_model(settings.model_copy(update=update), shape, 0, "cpu")
+    for update, columns in (({"hidden": (128, 64, 64, 32)}, N_FEATURES), ({}, 9)):
+        other = build_model(settings.model_copy(update=update), ((columns,),), 0, "cpu")
         with pytest.raises(InputError, match="size mismatch"):
             load_fitted(other, folder)
 

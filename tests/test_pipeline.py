@@ -220,7 +220,7 @@ def test_the_real_pipeline_is_read_by_dvc_in_a_workspace(machine: Machine) -> No
     folder = machine.home / "runs" / "one"
     workspace = create_workspace(Workspace(ROOT), folder, {}, ["resnet18"], machine)
     stages = run(["dvc", "stage", "list", "--name-only"], workspace.root, machine)
-    assert stages == ["snapshot", "validate", "features", "train@resnet18", "evaluate"]
+    assert stages == ["snapshot", "validate", "features", "inputs", "train@resnet18", "evaluate"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ MODEL = "mine"
 
 def stages() -> dict[str, dict[str, Any]]:
     """The stages of dvc.yaml, that of each model as that of `MODEL`."""
-    text = (ROOT / "dvc.yaml").read_text().replace("${key}", MODEL).replace("${item.reads}", "summary")
+    text = (ROOT / "dvc.yaml").read_text().replace("${key}", MODEL)
     found: dict[str, dict[str, Any]] = yaml.safe_load(text)["stages"]
     return {name: stage.get("do", stage) for name, stage in found.items()}
 
@@ -48,7 +48,8 @@ def test_the_stages_write_where_the_workspace_has_it(here: Workspace) -> None:
 
 
 def test_the_stages_read_where_the_workspace_has_it(here: Workspace) -> None:
-    assert {here.snapshot / "songs.csv", here.representation("summary")} <= read("train")
+    assert {here.snapshot / "songs.csv", here.inputs(MODEL)} <= read("train")
+    assert here.features in read("inputs") and written("inputs") == {here.inputs(MODEL).parent}
     assert here.code_revision(f"train-{MODEL}") in read("train")
     assert here.catalog_revision in read("snapshot")
     assert here.snapshot in read("validate")

@@ -121,6 +121,19 @@ def features() -> None:
 
 
 @app.command()
+def inputs() -> None:
+    """Write data/inputs: for each model, the identities of the representations that it reads.
+
+    `dvc repro` calls it, and trains a model again when what it reads has changed.
+
+    Example:  [bold]mer inputs[/bold]
+    """
+    from mer_tasks.features.identity import write_inputs
+
+    write_inputs(project.workspace(), project.params())
+
+
+@app.command()
 def show(
     clip: Annotated[Path, typer.Argument(help="A song or clip, in any container.", readable=False)],
     out: Annotated[

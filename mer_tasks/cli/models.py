@@ -32,7 +32,7 @@ def train(model: ModelName) -> None:
     result = train_model(project.workspace(), project.params_with(model), project.machine(), model)
     scores = result.scores
     print_line(
-        f"{model} on {result.reads}: accuracy {scores.accuracy:.3f}"
+        f"{model} on {result.read_together}: accuracy {scores.accuracy:.3f}"
         f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}), macro F1 {scores.macro_f1:.3f},"
         f" out of fold on {scores.n} {result.songs}"
     )

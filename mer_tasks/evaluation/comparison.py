@@ -43,7 +43,7 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
         )
     shared = _on_shared_songs(results)
     rows = [
-        {"model": one.model, "reads": one.reads}
+        {"model": one.model, "reads": one.read_together}
         | {key: score_predictions(shared[one.model], params.evaluation).as_json()[key] for key in SHOWN}
         | {"n_own": one.scores.n, "holdout_accuracy": one.holdout.accuracy if one.holdout else None}
         for one in results

@@ -1,4 +1,4 @@
-"""What a model is trained on: the rows of the representation that it reads, for the songs that have them."""
+"""What a model is trained on: the rows of the representations that it reads, for the songs that have them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +8,23 @@ import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.errors import InputError
-from mer_tasks.features.dataset import StoredArrays, load_features
+from mer_tasks.features.dataset import Features, load_features
+from mer_tasks.features.joined import JoinedRows, Rows
+from mer_tasks.models import Shapes
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
-
-Rows = np.ndarray | StoredArrays
-"""Shape (n, …); what is too large for memory is read as its rows are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Rows of a representation: `X` of shape (n, …), a row for each of `songs` in order; `names` of its columns."""
+    """What a model reads: `X` of shape (n, …), a row for each of `songs` in order; `names` of its columns or rows.
 
-    reads: str
+    `shapes` are those of a song's row of each representation; `X` has the rows of several flattened and joined.
+    """
+
+    reads: tuple[str, ...]
     names: tuple[str, ...]
+    shapes: Shapes
     songs: pd.DataFrame
     X: Rows
 
@@ -30,22 +33,39 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
     """The snapshot, and of its songs what the model reads; arrays are read from the feature `store`.
 
     Raises:
-        InputError: no song has it, or it holds missing values, or songs that the data set does not have.
+        InputError: no song has it all, or it holds missing values, or songs that the data set does not have.
     """
-    snapshot = read_snapshot(workspace.snapshot)
-    reads = params.models[model].reads
-    folder = workspace.representation(reads)
-    features = load_features(folder, store)
-    if not features.track_ids:
+    snapshot, reads = read_snapshot(workspace.snapshot), params.models[model].reads
+    read = [_representation(workspace.representation(name), snapshot, store) for name in reads]
+    of_all = set.intersection(*(set(one.track_ids) for one in read))
+    shared = [track_id for track_id in read[0].track_ids if track_id in of_all]
+    if not shared:
         raise InputError(
-            f"models.{model}.reads: no song of the data set has {reads}; import songs that have it"
+            f"models.{model}.reads: no song of the data set has {' and '.join(reads)}; import songs that have it"
             " (docs/import.md), or let the model read another representation"
         )
+    songs = snapshot.songs.set_index("track_id", drop=False).loc[shared].reset_index(drop=True)
+    names = tuple(name for one in read for name in one.names)
+    shapes = tuple(tuple(one.values.shape[1:]) for one in read)
+    return snapshot, Inputs(reads, names, shapes, songs, _rows(read, shared))
+
+
+def _representation(folder: Path, snapshot: Snapshot, store: Path) -> Features:
+    features = load_features(folder, store)
     if strangers := set(features.track_ids) - set(snapshot.songs["track_id"]):
         raise InputError(
             f"{folder}: of another data set, it has song {min(strangers)}; run mer features again"
         )
     if isinstance(features.values, np.ndarray) and not np.isfinite(features.values).all():
         raise InputError(f"{folder}: holds missing values; run mer features again")
-    songs = snapshot.songs.set_index("track_id", drop=False).loc[list(features.track_ids)]
-    return snapshot, Inputs(reads, features.names, songs.reset_index(drop=True), features.values)
+    return features
+
+
+def _rows(read: list[Features], shared: list[str]) -> Rows:
+    """The rows of the shared songs; tables are joined at once, arrays as they are asked for."""
+    if len(read) == 1:
+        return read[0].values
+    parts = [(one.values, pd.Index(one.track_ids).get_indexer(pd.Index(shared))) for one in read]
+    rows = JoinedRows(parts)
+    in_memory = all(isinstance(one.values, np.ndarray) for one in read)
+    return rows[:] if in_memory else rows

@@ -13,6 +13,7 @@ from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.scores import Scores
 from mer_tasks.files import replacing, sha256_of, write_text
+from mer_tasks.models import Shapes
 from mer_tasks.networks.curve import Curve
 from mer_tasks.workspace import Workspace
 
@@ -29,7 +30,7 @@ PREDICTION_COLUMNS = {
 class ModelResult:
     """A model trained fold by fold.
 
-    `reads` names the representation whose rows, of `shape`, it was trained on, their columns called
+    `systems` are those whose code it runs; `reads` names the representations whose rows, of `shapes`, it was trained on, their columns or rows called
     `feature_names`; `songs` describes in words what the scores are scores on; `data` is the snapshot's identity.
     `predictions` has a row a song: `track_id`, `title`, `artist`, `mood`, `split` (`fold-0` …, the fold
     whose model was not trained on it, or `holdout`), `predicted`, and a probability a mood; the holdout's
@@ -38,9 +39,10 @@ class ModelResult:
 
     model: str
     system: str
-    reads: str
+    systems: tuple[str, ...]
+    reads: tuple[str, ...]
     feature_names: tuple[str, ...]
-    shape: tuple[int, ...]
+    shapes: Shapes
     songs: str
     collections: tuple[str, ...]
     protocol: str
@@ -52,6 +54,11 @@ class ModelResult:
     best_fold: int
     curves: tuple[Curve, ...]
     predictions: pd.DataFrame
+
+    @property
+    def read_together(self) -> str:
+        """What it reads, as a table shows it."""
+        return " + ".join(self.reads)
 
     @property
     def out_of_fold(self) -> pd.DataFrame:
@@ -85,9 +92,10 @@ def read_result(workspace: Workspace, model: str) -> ModelResult:
         result = ModelResult(
             model=model,
             system=description["system"],
-            reads=metrics["reads"],
+            systems=tuple(description["systems"]),
+            reads=tuple(metrics["reads"]),
             feature_names=tuple(description["feature_names"]),
-            shape=tuple(description["shape"]),
+            shapes=tuple(tuple(shape) for shape in description["shapes"]),
             songs=metrics["songs"],
             collections=tuple(description["collections"]),
             protocol=metrics["protocol"],
@@ -153,7 +161,8 @@ def _description(result: ModelResult) -> dict[str, Any]:
     return {
         "model": result.model,
         "system": result.system,
-        "shape": list(result.shape),
+        "systems": list(result.systems),
+        "shapes": [list(shape) for shape in result.shapes],
         "feature_names": list(result.feature_names),
         "collections": list(result.collections),
         "params": dict(result.params),
@@ -166,7 +175,7 @@ def _metrics(result: ModelResult) -> dict[str, Any]:
     metrics = {
         "model": result.model,
         "songs": result.songs,
-        "reads": result.reads,
+        "reads": list(result.reads),
         **result.scores.as_json(),
         "protocol": result.protocol,
         "folds": [round(accuracy, 4) for accuracy in result.fold_accuracies],

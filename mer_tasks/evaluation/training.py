@@ -3,20 +3,21 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mer_tasks.catalog.dataset import Snapshot
+from mer_tasks.classifiers.groups import fit_with_groups
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, primary_artist
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.calibration import confidence
 from mer_tasks.evaluation.folds import Split, folds, split
-from mer_tasks.evaluation.inputs import Inputs, Rows, model_inputs
+from mer_tasks.evaluation.inputs import Inputs, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
 from mer_tasks.evaluation.scores import score_predictions
+from mer_tasks.features.joined import Rows
 from mer_tasks.models import build_model
 from mer_tasks.networks.curve import Curve
 from mer_tasks.persistence import save_fitted
@@ -60,7 +61,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
     y = inputs.songs["mood"].map(MOODS.index).to_numpy()
     settings, seed = params.models[model], params.evaluation.seed
     fitted = cross_validate(
-        lambda fold: build_model(settings, inputs.X.shape[1:], seed + fold, machine.device),
+        lambda fold: build_model(settings, inputs.shapes, seed + fold, machine.device),
         inputs.X,
         y,
         pairs,
@@ -97,7 +98,7 @@ def cross_validate(
             curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch)
         else:
             curve = []
-            model.fit(X[train], y[train], **_groups(model, artists, train))
+            fit_with_groups(model, X[train], y[train], None if artists is None else artists[train])
         fitted.append(FittedFold(model, test, model.predict_proba(X[test]), curve))
     return fitted
 
@@ -113,14 +114,6 @@ def describe_songs(collections: tuple[str, ...]) -> str:
 def _is_network(model: "Pipeline") -> bool:
     """Whether a pipeline is trained by epochs; only such a one needs torch."""
     return hasattr(model[-1], "initialize")
-
-
-def _groups(model: "Pipeline", artists: np.ndarray | None, train: np.ndarray) -> dict[str, np.ndarray]:
-    """The artists of the songs to train on, as an argument for the last step if it takes them."""
-    name, last = model.steps[-1]
-    if artists is None or "groups" not in signature(last.fit).parameters:
-        return {}
-    return {f"{name}__groups": artists[train]}
 
 
 def _fit_network(
@@ -162,9 +155,10 @@ def _result(
     return ModelResult(
         model=model,
         system=params.models[model].system,
+        systems=params.models[model].systems,
         reads=inputs.reads,
         feature_names=inputs.names,
-        shape=tuple(inputs.X.shape[1:]),
+        shapes=inputs.shapes,
         songs=describe_songs(params.snapshot.collections),
         collections=params.snapshot.collections,
         protocol=params.evaluation.protocol,
@@ -213,7 +207,7 @@ def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) 
         save_fitted(fold.model, fold_folder(workspace, result.model, number))
     write_result(result, workspace)
     folder, seen = workspace.plots(result.model), result.out_of_fold
-    title = f"{result.model} on {result.reads}, out of fold\n{result.scores.n} {result.songs}"
+    title = f"{result.model} on {result.read_together}, out of fold\n{result.scores.n} {result.songs}"
     plots.confusion_matrix(folder / "confusion.png", seen["mood"], seen["predicted"], title)
     plots.mood_plane(folder / "plane.png", seen, title)
     correct = (seen["mood"] == seen["predicted"]).to_numpy()

@@ -9,6 +9,8 @@ from mer_tasks.settings import TABLES, Positive, PositiveFloat, Queue, SystemSet
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+    from mer_tasks.models import Shapes
+
 READS = TABLES
 QUEUE: Queue = "default"
 
@@ -28,7 +30,7 @@ class Settings(SystemSettings):
     max_features: Annotated[float, Field(gt=0, le=1)]
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import make_pipeline

@@ -7,6 +7,8 @@ from mer_tasks.settings import TABLES, Positive, PositiveFloat, Queue, SystemSet
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
+    from mer_tasks.models import Shapes
+
 READS = TABLES
 QUEUE: Queue = "default"
 
@@ -18,7 +20,7 @@ class Settings(SystemSettings):
     max_iter: Positive
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

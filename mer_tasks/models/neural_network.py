@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from mer_tasks.models import n_columns
 from mer_tasks.settings import TABLES, Queue, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from mer_tasks.models import Shapes
 
 READS = TABLES
 QUEUE: Queue = "default"
@@ -20,7 +23,7 @@ class Settings(TorchSettings):
     hidden: tuple[Annotated[int, Field(gt=0, le=100_000)], ...]
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     import torch
     from sklearn.pipeline import make_pipeline
@@ -30,6 +33,10 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     from mer_tasks.networks.torch_classifier import as_float32, torch_classifier
 
     network = torch_classifier(
-        Perceptron, {"n_features": shape[0], "hidden": settings.hidden}, torch.optim.Adamax, settings, device
+        Perceptron,
+        {"n_features": n_columns(shapes), "hidden": settings.hidden},
+        torch.optim.Adamax,
+        settings,
+        device,
     )
     return make_pipeline(StandardScaler(), as_float32(), network)

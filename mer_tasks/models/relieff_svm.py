@@ -8,10 +8,13 @@ here the choice is made inside each training part.
 
 from typing import TYPE_CHECKING
 
+from mer_tasks.models import n_columns
 from mer_tasks.settings import TABLES, Positive, PositiveFloat, Queue, SystemSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from mer_tasks.models import Shapes
 
 READS = TABLES
 QUEUE: Queue = "default"
@@ -25,7 +28,7 @@ class Settings(SystemSettings):
     C: PositiveFloat
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.pipeline import make_pipeline
 
@@ -33,7 +36,7 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     from mer_tasks.classifiers.relieff import ReliefFSelector
     from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
 
-    n_features = min(settings.n_features, shape[0])
+    n_features = min(settings.n_features, n_columns(shapes))
     return make_pipeline(
         ColumnScaler(),
         ReliefFSelector(n_features, settings.n_neighbors),

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from mer_tasks.models import n_columns
 from mer_tasks.settings import TABLES, Queue, Share, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from mer_tasks.models import Shapes
 
 READS = TABLES
 QUEUE: Queue = "default"
@@ -18,7 +21,7 @@ class Settings(TorchSettings):
     momentum: Share
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of the frozen network's output, shape (n, 512)."""
     import torch
     from sklearn.pipeline import make_pipeline
@@ -26,7 +29,7 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     from mer_tasks.networks.perceptron import Perceptron
     from mer_tasks.networks.torch_classifier import as_float32, torch_classifier
 
-    arguments = {"n_features": shape[0], "hidden": ()}
+    arguments = {"n_features": n_columns(shapes), "hidden": ()}
     layer = torch_classifier(
         Perceptron, arguments, torch.optim.SGD, settings, device, momentum=settings.momentum
     )

@@ -2,10 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from mer_tasks.models import n_columns
 from mer_tasks.settings import TABLES, PositiveFloat, Queue, SystemSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from mer_tasks.models import Shapes
 
 READS = TABLES
 QUEUE: Queue = "default"
@@ -17,7 +20,7 @@ class Settings(SystemSettings):
     C: PositiveFloat
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.pipeline import make_pipeline
 
@@ -25,5 +28,5 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
 
     return make_pipeline(
-        ColumnScaler(), SupportVectorClassifier(settings.C, gamma=1 / shape[0], random_state=seed)
+        ColumnScaler(), SupportVectorClassifier(settings.C, gamma=1 / n_columns(shapes), random_state=seed)
     )

@@ -16,8 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 import mer_tasks
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
+from mer_tasks.features.joined import joined
 from mer_tasks.features.representations.musicnn import TAG
-from mer_tasks.registry.array_classifiers import ArrayClassifier, load_arrays
+from mer_tasks.registry.array_classifiers import ArrayClassifier, ArrayMean, load_arrays
 from mer_tasks.registry.process import DESCRIPTION, FILES, PROTOCOL
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class MoodModel:
 
     clips: "ClipSettings"
     sr: int
-    reader: "ClipReader"
-    classifier: "Pipeline | ArrayClassifier"
+    readers: "tuple[ClipReader, ...]"
+    classifier: "Pipeline | ArrayClassifier | ArrayMean"
 
     @classmethod
     def load(cls, folder: Path, device: str) -> "MoodModel":
@@ -49,12 +50,14 @@ class MoodModel:
         from mer_tasks.settings import parse_params
 
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        params, network = parse_params(described["params"], DESCRIPTION.name), folder / NETWORK
-        reader = ClipReader(
-            params, described["reads"], network if network.is_dir() else None, _torch_device(device, network)
-        )
+        params = parse_params(described["params"], DESCRIPTION.name)
+        readers = []
+        for name in described["reads"]:
+            network = folder / NETWORK / name
+            where = _torch_device(device, network)
+            readers.append(ClipReader(params, name, network if network.is_dir() else None, where))
         classifier = load_arrays(folder / MODEL) or _load_pipeline(folder, described, params, device)
-        return cls(params.clips, params.features.sr, reader, classifier)
+        return cls(params.clips, params.features.sr, tuple(readers), classifier)
 
     def answer(self, audio: Path) -> dict[str, dict[str, float]]:
         """The `probabilities` of moods for a song, whole or already a clip, in any container.
@@ -66,12 +69,14 @@ class MoodModel:
         """
         from mer_tasks.audio.cut import load_clip
 
-        row = self.reader.compute(load_clip(audio, self.clips, self.sr))
-        probabilities = self.classifier.predict_proba(row[None])[0]
+        y = load_clip(audio, self.clips, self.sr)
+        rows = [reader.compute(y) for reader in self.readers]
+        probabilities = self.classifier.predict_proba(joined(rows)[None])[0]
         found = {"probabilities": {mood: float(p) for mood, p in zip(MOODS, probabilities, strict=True)}}
         tags = {
             name.removeprefix(TAG): float(p)
-            for name, p in zip(self.reader.names, row, strict=True)
+            for reader, row in zip(self.readers, rows, strict=True)
+            for name, p in zip(reader.names, row, strict=True)
             if name.startswith(TAG)
         }
         return found | ({"tags": tags} if tags else {})
@@ -129,8 +134,8 @@ def _load_pipeline(folder: Path, described: dict[str, Any], params: "Params", de
     from mer_tasks.models import build_model
     from mer_tasks.persistence import load_fitted
 
-    settings, shape = params.models[described["model"]], tuple(described["shape"])
-    return load_fitted(build_model(settings, shape, params.evaluation.seed, device), folder / MODEL)
+    settings, shapes = params.models[described["model"]], tuple(map(tuple, described["shapes"]))
+    return load_fitted(build_model(settings, shapes, params.evaluation.seed, device), folder / MODEL)
 
 
 def _torch_device(device: str, network: Path) -> str:

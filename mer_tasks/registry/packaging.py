@@ -106,16 +106,17 @@ def save_for_mlflow(folder: Path, target: Path, model: "Model") -> None:
 
 
 def _copy(folder: Path, workspace: Workspace, result: ModelResult) -> None:
-    """Copy the code, the fitted model of the best fold, and the network whose output it reads."""
+    """Copy the code, the fitted model of the best fold, and the networks whose output it reads."""
     package = Path(mer_tasks.__file__).parent
     shutil.copytree(package, folder / CODE / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     fitted = fold_folder(workspace, result.model, result.best_fold)
     if not fitted.is_dir():
         raise InputError(f"{fitted}: no such folder; run mer train {result.model}, or dvc repro, first")
     shutil.copytree(fitted, folder / MODEL)
-    for file in network_files(result.reads, workspace.representation(result.reads)):
-        (folder / NETWORK).mkdir(exist_ok=True)
-        shutil.copyfile(file, folder / NETWORK / file.name)
+    for name in result.reads:
+        for file in network_files(name, workspace.representation(name)):
+            (folder / NETWORK / name).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / NETWORK / name / file.name)
 
 
 def _description(result: ModelResult, params: Params) -> dict[str, Any]:
@@ -125,8 +126,8 @@ def _description(result: ModelResult, params: Params) -> dict[str, Any]:
         "command": list(COMMAND),
         "model": result.model,
         "system": result.system,
-        "reads": result.reads,
-        "shape": list(result.shape),
+        "reads": list(result.reads),
+        "shapes": [list(shape) for shape in result.shapes],
         "moods": list(MOODS),
         "songs": result.songs,
         "scores": result.scores.as_json(),

@@ -80,7 +80,7 @@ def register(
 
 def _that_reads_audio(results: Mapping[str, ModelResult], wanted: list[str]) -> str:
     for name in wanted:
-        if takes_audio(results[name].reads):
+        if all(takes_audio(read) for read in results[name].reads):
             return name
     raise InputError(
         f"{', '.join(wanted)}: reads what comes with the songs and no audio gives, so there are runs in MLflow but"
@@ -138,8 +138,8 @@ def _identity(workspace: Workspace, result: ModelResult) -> str:
     """What makes a version another one: its training, or the code that answers."""
     code = code_identity(
         f"{PACKAGE}.registry.answering",
-        f"{PACKAGE}.models.{result.system}",
-        f"{PACKAGE}.features.representations.{result.reads}",
+        *(f"{PACKAGE}.models.{system}" for system in result.systems),
+        *(f"{PACKAGE}.features.representations.{name}" for name in result.reads),
     )
     return sha256(f"{result_identity(workspace, result.model)} {code}".encode()).hexdigest()
 
@@ -147,7 +147,7 @@ def _identity(workspace: Workspace, result: ModelResult) -> str:
 def _tags(result: ModelResult) -> dict[str, str]:
     return {
         "mer.model": result.model,
-        "mer.reads": result.reads,
+        "mer.reads": result.read_together,
         "mer.songs": result.songs,
         "mer.collections": json.dumps(result.collections),
         "mer.accuracy": f"{result.scores.accuracy:.4f}",
@@ -158,6 +158,6 @@ def _tags(result: ModelResult) -> dict[str, str]:
 def _text(result: ModelResult) -> str:
     scores = result.scores
     return (
-        f"{result.model} on {result.reads}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
+        f"{result.model} on {result.read_together}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
         f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {result.songs}."
     )

@@ -137,7 +137,7 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
         "mer.system": result.system,
         "mer.songs": result.songs,
         "mer.data": result.data,
-        "mer.reads": result.reads,
+        "mer.reads": result.read_together,
         "mer.protocol": result.protocol,
     }
     if workspace.lock_file.is_file():

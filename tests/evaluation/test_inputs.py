@@ -30,7 +30,7 @@ def workspace(tmp_path: Path, named: Params) -> Workspace:
 def test_each_row_belongs_to_its_song(workspace: Workspace, named: Params, tmp_path: Path) -> None:
     snapshot, inputs = model_inputs(workspace, named, "on_summary", tmp_path / "store")
     songs = songs_of(6)
-    assert inputs.reads == "summary" and inputs.names[0] == "statistic_0"
+    assert inputs.reads == ("summary",) and inputs.names[0] == "statistic_0"
     assert inputs.songs["track_id"].tolist() == songs["track_id"].tolist()
     assert np.array_equal(inputs.X, summary_of(songs))
     assert len(snapshot.songs) == 18 and inputs.songs.index.tolist() == list(range(18))

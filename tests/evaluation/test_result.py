@@ -176,9 +176,10 @@ def test_a_damaged_file_is_one_line_with_the_remedy(
 
 CHANGES: list[dict[str, Any]] = [
     {"system": "neural_network"},
-    {"reads": "spotify"},
+    {"reads": ["spotify"]},
     {"feature_names": ("a", "c")},
-    {"shape": (3,)},
+    {"shapes": ((3,),)},
+    {"systems": ("svm", "mean")},
     {"songs": "other songs"},
     {"collections": ("mine", "yours")},
     {"protocol": "paper"},

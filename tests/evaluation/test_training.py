@@ -343,7 +343,7 @@ def test_the_stored_folds_give_the_predictions_that_were_written(
     X = pd.DataFrame(summary_of(songs), index=songs["track_id"])
     result = results[model]
     for fold in range(3):
-        stored = build_model(settings.models[model], result.shape, 0, "cpu")
+        stored = build_model(settings.models[model], result.shapes, 0, "cpu")
         load_fitted(stored, fold_folder(workspace, model, fold))
         splits = [f"fold-{fold}", *([HOLDOUT] if fold == result.best_fold else [])]
         rows = table[table["split"].isin(splits)]
@@ -366,7 +366,7 @@ def test_the_result_is_what_is_read_from_the_files(
     assert result.system == settings.models[model].system
     assert result.reads == settings.models[model].reads
     assert result.collections == ("mine",) and result.songs == "songs of mine"
-    assert result.shape == (len(result.feature_names),)
+    assert result.shapes == ((len(result.feature_names),),)
 
 
 def test_settings_that_training_depends_on_are_kept_and_no_others(
@@ -474,8 +474,8 @@ from mer_tasks.workspace import Workspace
 workspace = Workspace(Path(sys.argv[1]))
 params = load_params(workspace.params_file)
 result = train_model(workspace, params, Machine(home=workspace.root / "var"), "linear")
-model = load_fitted(build_model(params.models["linear"], result.shape, 0, "cpu"), fold_folder(workspace, "linear", 0))
-assert model.n_features_in_ == result.shape[0]
+model = load_fitted(build_model(params.models["linear"], result.shapes, 0, "cpu"), fold_folder(workspace, "linear", 0))
+assert model.n_features_in_ == result.shapes[0][0]
 print(sorted(name for name in ("librosa", "mlflow", "skops", "skorch", "sklearn", "torch") if name in sys.modules))
 """
 

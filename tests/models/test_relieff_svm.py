@@ -12,7 +12,7 @@ from tests.systems import N_FEATURES, four_clouds
 
 def test_settings_reach_the_estimators() -> None:
     settings = Settings(system="relieff_svm", reads="summary", n_features=5, n_neighbors=3, C=2.0)
-    model = build(settings, (N_FEATURES,), 7, "cpu")
+    model = build(settings, ((N_FEATURES,),), 7, "cpu")
     assert [type(step) for step in model] == [ColumnScaler, ReliefFSelector, SupportVectorClassifier]
     assert (model[1].n_features, model[1].n_neighbors) == (5, 3)
     assert (model[-1].C, model[-1].gamma, model[-1].random_state) == (2.0, 1 / 5, 7)
@@ -21,7 +21,7 @@ def test_settings_reach_the_estimators() -> None:
 
 def test_more_features_than_there_are_keep_all() -> None:
     settings = Settings(system="relieff_svm", reads="summary", n_features=500, n_neighbors=3, C=2.0)
-    model = build(settings, (N_FEATURES,), 7, "cpu").fit(*four_clouds(80))
+    model = build(settings, ((N_FEATURES,),), 7, "cpu").fit(*four_clouds(80))
     assert np.array_equal(model[1].columns_, np.arange(N_FEATURES))
 
 

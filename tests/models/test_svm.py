@@ -15,7 +15,7 @@ SETTINGS = Settings(system="svm", reads="musicnn", C=4.0)
 
 
 def test_settings_reach_the_estimator() -> None:
-    model = build(SETTINGS, (N_FEATURES,), 7, "cpu")
+    model = build(SETTINGS, ((N_FEATURES,),), 7, "cpu")
     assert [type(step) for step in model] == [ColumnScaler, SupportVectorClassifier]
     assert (model[-1].C, model[-1].gamma, model[-1].random_state) == (4.0, 1 / N_FEATURES, 7)
     assert QUEUE == "default"
@@ -41,7 +41,7 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_was_learnt() -> None
     X = rng.normal(size=(60, N_FEATURES))[artists] + 0.01 * rng.normal(size=(240, N_FEATURES))
     new, truth = rng.normal(size=(200, N_FEATURES)), rng.integers(0, 4, 200)
     apart, mixed = (
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, moods, **given).predict_proba(new)
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, moods, **given).predict_proba(new)
         for given in ({"supportvectorclassifier__groups": artists}, {})
     )
     assert log_loss(truth, apart) < 1.6 < log_loss(truth, mixed)
@@ -52,7 +52,7 @@ def test_a_mood_of_few_artists(n: int) -> None:
     X, y = four_clouds(80)
     artists = np.arange(80)
     artists[y == 2] = 1000 + np.arange(20) % n
-    model = build(SETTINGS, (N_FEATURES,), 0, "cpu")
+    model = build(SETTINGS, ((N_FEATURES,),), 0, "cpu")
     if n == 1:
         with pytest.raises(InputError, match=r"^mood energetic has songs by 1 artists to train on, too few"):
             model.fit(X, y, supportvectorclassifier__groups=artists)
@@ -67,7 +67,7 @@ def test_columns_that_hold_nothing_do_not_matter() -> None:
     nothing = np.float32([0.0, 0.7, -3e4, 1e-20]) * (1 + 3e-8 * rng.normal(size=(80, 4)))
     wide = np.hstack([X, nothing])
     plain, other = (
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(rows, y).predict_proba(rows) for rows in (X, wide)
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(rows, y).predict_proba(rows) for rows in (X, wide)
     )
     np.testing.assert_allclose(other, plain, atol=1e-6)
 
@@ -88,4 +88,4 @@ def test_what_is_far_out_is_cut() -> None:
 def test_songs_that_are_all_the_same_teach_nothing() -> None:
     y = np.arange(80) % 4
     with pytest.raises(InputError, match=r"^all 12 features are the same for every song to train on; import"):
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(np.ones((80, N_FEATURES)), y)
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(np.ones((80, N_FEATURES)), y)

@@ -15,7 +15,7 @@ SETTINGS = Settings(system="valence_arousal", reads="musicnn", C=1.0, epsilon=0.
 
 
 def test_settings_reach_the_estimator() -> None:
-    model = build(SETTINGS, (N_FEATURES,), 7, "cpu")
+    model = build(SETTINGS, ((N_FEATURES,),), 7, "cpu")
     assert [type(step) for step in model] == [ColumnScaler, PlaneRegressor]
     last = model[-1]
     assert (last.C, last.epsilon, last.gamma, last.random_state) == (1.0, 0.1, 1 / N_FEATURES, 7)
@@ -47,7 +47,11 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_it_was_trained_on() 
     X = rng.normal(size=(60, N_FEATURES))[artists] + 0.01 * rng.normal(size=(240, N_FEATURES))
     new = rng.normal(size=(200, N_FEATURES))
     apart, mixed = (
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, moods, **given).predict_proba(new).max(axis=1).mean()
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu")
+        .fit(X, moods, **given)
+        .predict_proba(new)
+        .max(axis=1)
+        .mean()
         for given in ({"planeregressor__groups": artists}, {})
     )
     assert apart < mixed - 0.05
@@ -56,4 +60,4 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_it_was_trained_on() 
 def test_songs_by_one_artist_are_refused() -> None:
     X, y = four_clouds(80)
     with pytest.raises(InputError, match=r"^all songs to train on are by one artist"):
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, y, planeregressor__groups=np.zeros(80))
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, y, planeregressor__groups=np.zeros(80))

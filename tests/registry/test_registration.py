@@ -182,7 +182,7 @@ def test_unknown_models_and_models_without_audio_are_one_line(project: Project) 
         project.register("nobody")
     for model in ("good", "bad"):
         metrics = project.workspace.metrics(model)
-        metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"reads": "spotify"}))
+        metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"reads": ["spotify"]}))
     with pytest.raises(InputError, match=r"^good, bad: reads what comes with the songs and no audio gives"):
         project.register()
     with pytest.raises(InputError, match=r"^good: reads what comes with the songs"):

@@ -233,7 +233,7 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     ours = array_classifiers.load_arrays(folder)
     described = json.loads((served.workspace.model("good") / "result.json").read_text())
     theirs = load_fitted(
-        build_model(served.params.models["good"], tuple(described["shape"]), 0, "cpu"), folder
+        build_model(served.params.models["good"], tuple(map(tuple, described["shapes"])), 0, "cpu"), folder
     )
     X = np.random.default_rng(0).normal(0, 100, (50, *described["shape"])).astype(np.float32)
     assert ours is not None
