@@ -33,6 +33,7 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
         "weights_",
     ),
     "ReliefFSelector": ("columns_", "n_features_in_"),
+    "StepScaler": ("mean_", "n_features_in_", "scale_"),
     "StandardScaler": ("mean_", "n_features_in_", "scale_", "var_"),
     "SupportVectorClassifier": (
         "calibration_coef_",

@@ -68,6 +68,10 @@ class Workspace:
         """The folder of a trained model: its folds and what it was trained by."""
         return self.root / "models" / name
 
+    def checkpoints(self, model: str) -> Path:
+        """The folder of where a model's training stands; it is there only until the training has ended."""
+        return self.root / "data" / "training" / model
+
     def metrics(self, model: str) -> Path:
         """A model's scores."""
         return self.root / "metrics" / f"{model}.json"

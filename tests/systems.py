@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 SYSTEMS = plugin_names("models")
 
-SHAPES: dict[str, tuple[int, ...]] = {"image": (8, 24)}
+SHAPES: dict[str, tuple[int, ...]] = {"image": (8, 96)}
 """Of one row of a representation, where it is not a table of `N_FEATURES` columns."""
 
 N_FEATURES = 12
@@ -48,9 +48,9 @@ def built(system: str, seed: int = 0) -> Pipeline:
 def four_clouds(
     n: int, shape: tuple[int, ...] = (N_FEATURES,), seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Noise, float32 of shape (n, …), in which the first four numbers of a row depend on its mood; and the moods."""
+    """Noise, float32 of shape (n, …), in which the first four columns, or rows of an array, depend on the mood; and the moods."""
     rng = np.random.default_rng(seed)
     y = np.arange(n) % len(MOODS)
     X = rng.normal(size=(n, *shape))
-    X.reshape(n, -1)[:, : len(MOODS)] += 4 * np.eye(len(MOODS))[y]
+    X[:, : len(MOODS)] += 4 * np.eye(len(MOODS))[y].reshape(n, len(MOODS), *[1] * (len(shape) - 1))
     return X.astype(np.float32), y

@@ -13,6 +13,7 @@ from mer_tasks.classifiers.groups import fit_with_groups
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, primary_artist
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.calibration import confidence
+from mer_tasks.evaluation.checkpoints import Checkpoints
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
@@ -49,6 +50,9 @@ class FittedFold:
 def train_model(workspace: Workspace, params: Params, machine: Machine, model: str) -> ModelResult:
     """Train one model of `params.models`; write its folds, predictions, scores and pictures.
 
+    The training of a network goes on from the last epoch that one of the same model, data and code finished
+    before it was killed.
+
     Raises:
         InputError: the snapshot or what the model reads is not there, or does not suffice.
     """
@@ -60,6 +64,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
     ]
     y = inputs.songs["mood"].map(MOODS.index).to_numpy()
     settings, seed = params.models[model], params.evaluation.seed
+    checkpoints = Checkpoints(workspace.checkpoints(model), settings, params.evaluation, machine.device)
     fitted = cross_validate(
         lambda fold: build_model(settings, inputs.shapes, seed + fold, machine.device),
         inputs.X,
@@ -69,9 +74,11 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
         keep_best_epoch=params.evaluation.protocol == "paper",
         what=model,
         artists=inputs.songs["artist"].map(primary_artist).to_numpy(),
+        checkpoints=checkpoints,
     )
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
     _write(result, fitted, workspace)
+    checkpoints.clear()
     return result
 
 
@@ -84,18 +91,19 @@ def cross_validate(
     keep_best_epoch: bool,
     what: str,
     artists: np.ndarray | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[FittedFold]:
     """Train a fresh model on each pair's first rows and let it predict the second.
 
     X has shape (n, …); y holds the mood's place in `MOODS`. Nothing is fitted or chosen on the rows that
     are scored, unless `keep_best_epoch`, the paper's protocol, asks for it. A model that sets songs apart within
-    its training is given their `artists`.
+    its training is given their `artists`. With `checkpoints` the training of a network that was killed goes on.
     """
     fitted = []
     for fold, (train, test) in enumerate(progress(pairs, len(pairs), what, unit="fold")):
         model = build(fold)
         if _is_network(model):
-            curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch)
+            curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch, checkpoints)
         else:
             curve = []
             fit_with_groups(model, X[train], y[train], None if artists is None else artists[train])
@@ -124,6 +132,7 @@ def _fit_network(
     test: np.ndarray,
     seed: int,
     keep_best_epoch: bool,
+    checkpoints: Checkpoints | None,
 ) -> Curve:
     """Train a network and return its learning curve over both sides."""
     import torch
@@ -132,9 +141,12 @@ def _fit_network(
     from mer_tasks.networks.threads import one_thread
 
     torch.manual_seed(seed)
-    torch_classifier.set_validation_data(model, X[train], y[train], X[test], y[test], keep_best_epoch)
+    data = X[train], y[train], X[test], y[test]
+    torch_classifier.set_validation_data(model, *data, keep_best_epoch)
+    if checkpoints:
+        torch_classifier.set_checkpoint(model, checkpoints.path(seed, *data))
     with one_thread():
-        model.fit(X[train], y[train])
+        model.fit(*data[:2])
     torch_classifier.clear_validation_data(model)
     return torch_classifier.learning_curve(model)
 

@@ -13,7 +13,6 @@ from joblib import Parallel, delayed, parallel_config
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.code_identity import code_identity
 from mer_tasks.errors import InputError
-from mer_tasks.features.clip import IMAGE_S
 from mer_tasks.features.folder import (
     LEFT_OUT,
     MANIFEST,
@@ -24,6 +23,7 @@ from mer_tasks.features.folder import (
     write_part_file,
 )
 from mer_tasks.features.representations import (
+    Array,
     ClipReader,
     Given,
     WithNetwork,
@@ -32,7 +32,6 @@ from mer_tasks.features.representations import (
     takes_audio,
 )
 from mer_tasks.features.row import ClipRow, Work, clip_row, end_with
-from mer_tasks.features.stft import n_frames
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import summary_names
 from mer_tasks.progress import progress
@@ -205,14 +204,14 @@ def _meta(
 ) -> dict[str, Any]:
     """What a representation's values are and depend on."""
     module = computed(name)
+    length = [cast(Array, module).n_frames(params)] if module.KEPT == "array" else []
     code = {*module.CODE, *(one for part in reader.parts for one in part.code)}
     settings = {key: value for part in reader.parts for key, value in part.depends_on.items()}
-    frames = n_frames(round(IMAGE_S * params.features.sr), params.features.hop_length)
     return {
         "representation": name,
         "songs": n_songs,
         "names": reader.names,
-        "shape": [n_songs, len(reader.names), *([frames] if module.KEPT == "array" else [])],
+        "shape": [n_songs, len(reader.names), *length],
         "settings": {**settings, **followed},
         "code": code_identity(*sorted(code)),
         "parts": [part.id for part in reader.parts],

@@ -7,6 +7,7 @@ import librosa
 import numpy as np
 
 from mer_tasks.features.frames import Frames, block_of
+from mer_tasks.features.stft import n_frames
 
 if TYPE_CHECKING:
     from mer_tasks.features.parts import ClipParts
@@ -33,6 +34,11 @@ class ClipFrames:
 def clip_block(name: "Block", clip: "ClipParts") -> np.ndarray:
     """A frame feature of the time that an image shows, float32 of shape (rows, frames)."""
     return block_of(clip.frames.padded, name)
+
+
+def n_image_frames(settings: "FeatureSettings") -> int:
+    """Frames of the time that an image shows."""
+    return n_frames(round(IMAGE_S * settings.sr), settings.hop_length)
 
 
 def fix_length(y: np.ndarray, settings: "FeatureSettings") -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from mer_tasks.audio.decode import AudioError
-from mer_tasks.features.musicnn_network import BANDS, FRAMES, MusicNetwork, Output
+from mer_tasks.features.musicnn_network import BANDS, FRAMES, MusicNetwork
 from mer_tasks.features.stft import magnitude_of, n_frames
 from mer_tasks.networks.musicnn_weights import read_weights
 
@@ -27,16 +27,17 @@ class Weights(NamedTuple):
     sha256: str
 
 
-def clip_output(weights: Weights, sr: int, device: str, clip: "ClipParts") -> np.ndarray:
-    """The means over a clip's patches of what the network holds of each, float32 of shape (1556,).
+def clip_patches(weights: Weights, sr: int, device: str, clip: "ClipParts") -> np.ndarray:
+    """What the network holds of each of a clip's patches, float32 of shape (patches, 1756).
 
-    In order the mean over time of 753 channels, their maximum over time, and 50 tags. `sr` is the clip's rate.
+    In order the mean over time of 753 channels, their maximum over time, 50 tags, and the 200 numbers of the
+    penultimate layer. `sr` is the clip's rate.
 
     Raises:
         AudioError: the clip is shorter than a patch, or its samples are too large for the network.
     """
     found = network(weights, device)(patches_of(clip.y, sr, device))
-    values = _mean_over_patches(found)
+    values = np.concatenate([found.mean, found.max, found.tags, found.penultimate], axis=1)
     if not np.isfinite(values).all():
         raise AudioError("its samples are too large for musicnn; export it again with samples from -1 to 1")
     return values
@@ -56,7 +57,7 @@ def patches_of(y: np.ndarray, sr: int, device: str = "cpu") -> np.ndarray:
         shortest = (FRAMES - 1) * HOP_LENGTH / SR
         raise AudioError(f"is {len(y) / SR:.2f} s long; musicnn needs {shortest:.2f} s")
     magnitude = magnitude_of(y, N_FFT, HOP_LENGTH, device)[:, : n * FRAMES]
-    with np.errstate(over="ignore", invalid="ignore"):  # `clip_output` looks at what comes of it
+    with np.errstate(over="ignore", invalid="ignore"):  # `clip_patches` looks at what comes of it
         mel = (_filters() @ magnitude**2).T
     patches: np.ndarray = np.log10(np.float32(10_000) * mel + np.float32(1)).reshape(n, FRAMES, BANDS)
     return patches
@@ -70,13 +71,6 @@ def network(weights: Weights, device: str) -> MusicNetwork:
         InputError: the weights cannot be read, or are another network's.
     """
     return MusicNetwork(read_weights(weights.path), device)
-
-
-def _mean_over_patches(found: Output) -> np.ndarray:
-    """In double precision, so that a channel that is constant stays so whatever the number of patches."""
-    each = np.concatenate([found.mean, found.max, found.tags], axis=1)
-    mean: np.ndarray = each.mean(axis=0, dtype=np.float64)
-    return mean.astype(np.float32)
 
 
 @lru_cache

@@ -8,7 +8,7 @@ import numpy as np
 
 from mer_tasks.errors import InputError
 from mer_tasks.features.image import song_image
-from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, output_of
+from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, columns_of
 from mer_tasks.networks.resnet18_weights import read_weights
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Weights(NamedTuple):
     sha256: str
 
 
-def clip_output(
+def clip_columns(
     blocks: "tuple[Part, ...]",
     shown: "image.Settings",
     weights: Weights,
@@ -33,9 +33,12 @@ def clip_output(
     device: str,
     clip: "ClipParts",
 ) -> np.ndarray:
-    """The network's output for the image of a clip's `blocks`, `shown` as the settings have it, shape (512,)."""
+    """The columns of the network's last layer for the image of a clip's `blocks`, shape (columns, 512).
+
+    The image is `shown` as the settings have it.
+    """
     picture = song_image({part.name: clip[part] for part in blocks}, shown)  # type: ignore[misc]
-    return output_of(network(weights, first, device), picture)
+    return columns_of(network(weights, first, device), picture)
 
 
 @lru_cache(maxsize=2)  # a challenger and a champion

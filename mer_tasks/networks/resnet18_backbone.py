@@ -1,4 +1,4 @@
-"""A ResNet-18 without its last layer, for images of one channel: what turns an image into 512 numbers.
+"""A ResNet-18 without its last layer, for images of one channel: what turns an image into 512 numbers a column.
 
 Architecture: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
 """
@@ -27,6 +27,7 @@ def empty_backbone(first: FirstConvolution) -> torch.nn.Module:
     """The network with random weights; those of the first convolution are drawn last."""
     network: torch.nn.Module = torchvision_models().resnet18(weights=None)
     network.conv1 = torch.nn.Conv2d(1, 64, *first, bias=False)
+    network.avgpool = torch.nn.AdaptiveAvgPool2d((1, None))  # over frequency; time remains
     network.fc = torch.nn.Identity()
     return network
 
@@ -46,13 +47,13 @@ def backbone(state: Mapping[str, torch.Tensor], first: FirstConvolution, device:
 
 
 @torch.inference_mode()
-def output_of(network: torch.nn.Module, image: np.ndarray) -> np.ndarray:
-    """The network's output, float32 of shape (512,), for one image, float32 of shape (rows, frames).
+def columns_of(network: torch.nn.Module, image: np.ndarray) -> np.ndarray:
+    """The columns of the network's last layer, float32 of shape (columns, 512), for an image of shape (rows, frames).
 
-    One image at a time and on one thread, so that its numbers do not depend on what is computed beside it.
+    Their mean is the network's output. One image at a time and on one thread, so that its numbers do not depend on what is computed beside it.
     """
     device = next(network.parameters()).device
     batch = torch.from_numpy(np.ascontiguousarray(image))[None, None]
     with one_thread():
-        output: np.ndarray = network(batch.to(device, memory_format=torch.channels_last))[0].cpu().numpy()
-    return output
+        pooled = network(batch.to(device, memory_format=torch.channels_last))[0].cpu().numpy()
+    return np.ascontiguousarray(pooled.reshape(N_OUTPUTS, -1).T)

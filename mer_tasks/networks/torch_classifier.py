@@ -1,6 +1,7 @@
 """What the systems that train a network share: training by skorch, as scikit-learn classifiers."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,27 +9,15 @@ import torch
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.callbacks import EpochScoring, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
 from mer_tasks.device import torch_device
 from mer_tasks.domain import MOODS
+from mer_tasks.networks.checkpoint import BestEpoch, Checkpoint
 from mer_tasks.networks.curve import Curve
 from mer_tasks.settings import TorchSettings
-
-
-class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
-    """Ends training with the weights of the epoch that scored best on the validation data."""
-
-    def on_epoch_end(self, net: NeuralNetClassifier, **_: Any) -> None:
-        """Keep the weights when they are the best so far."""
-        if net.history[-1, "valid_acc_best"]:
-            self.weights = {name: value.clone() for name, value in net.module_.state_dict().items()}
-
-    def on_train_end(self, net: NeuralNetClassifier, **_: Any) -> None:
-        """Go back to the best weights."""
-        net.module_.load_state_dict(self.weights)
 
 
 class TorchClassifier(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
@@ -38,8 +27,10 @@ class TorchClassifier(NeuralNetClassifier):  # type: ignore[misc]  # skorch has 
         """Train on from where it stands, as skorch does, which would take an interruption for the end."""
         if not self.initialized_:
             self.initialize()
+        n_before = len(self.history)
         self.notify("on_train_begin", X=X, y=y)
-        self.fit_loop(X, y, **options)
+        n_restored = len(self.history) - n_before  # epochs of a training that was killed
+        self.fit_loop(X, y, epochs=self.max_epochs - n_restored, **options)
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -90,6 +81,11 @@ def set_validation_data(model: Pipeline, X: Any, y: Any, X_valid: Any, y_valid: 
     net.set_params(train_split=predefined_split(Dataset(prepare.fit(X, y).transform(X_valid), y_valid)))
     if keep_best:
         net.set_params(callbacks=[*net.callbacks, ("best_epoch", BestEpoch())])
+
+
+def set_checkpoint(model: Pipeline, path: Path) -> None:
+    """Let the training of a pipeline that ends in a network go on from the file `path`, and keep it up to date."""
+    model[-1].set_params(callbacks=[*model[-1].callbacks, ("checkpoint", Checkpoint(path))])
 
 
 def clear_validation_data(model: Pipeline) -> None:

@@ -4,12 +4,20 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from mer_tasks.errors import InputError
-from mer_tasks.features.representations import ClipReader, computed, module_of, network_files, takes_audio
+from mer_tasks.features.representations import (
+    Array,
+    ClipReader,
+    computed,
+    module_of,
+    network_files,
+    takes_audio,
+)
 from mer_tasks.settings import Params, RepresentationSettings, plugin_names
 
 NAMES = plugin_names("representations")
@@ -34,7 +42,18 @@ def network(quick: Params, tmp_path: Path) -> Path:
 
 
 def test_which_there_are() -> None:
-    assert NAMES == ("frames", "image", "musicnn", "resnet18", "spotify", "summary")
+    assert NAMES == (
+        *(
+            "frames",
+            "image",
+            "musicnn",
+            "musicnn_patches",
+            "resnet18",
+            "resnet18_windows",
+            "spotify",
+            "summary",
+        ),
+    )
     assert set(NAMES) - set(COMPUTED) == {"spotify"}
 
 
@@ -46,6 +65,7 @@ def test_a_module_has_what_the_contract_names(name: str, quick: Params) -> None:
     names = module.names(quick)
     assert len(set(names)) == len(names) > 0
     needed = ("rows",) if module.KEPT == "given" else ("parts", "assemble", "CODE", "NETWORK_FILES")
+    needed += ("n_frames",) if module.KEPT == "array" else ()
     assert all(hasattr(module, one) for one in needed)
     assert hasattr(module, "write_network") == bool(getattr(module, "NETWORK_FILES", ()))
 
@@ -64,8 +84,10 @@ def test_a_clip_has_a_finite_number_for_every_name(
 ) -> None:
     reader = ClipReader(quick, name, network)
     values = reader.compute(y)
+    module = module_of(name)
+    length = [cast(Array, module).n_frames(quick)] if module.KEPT == "array" else []
     assert values.dtype == np.float32
-    assert values.shape == (len(reader.names), *([323] if module_of(name).KEPT == "array" else []))
+    assert values.shape == (len(reader.names), *length)
     assert np.isfinite(values).all()
 
 
@@ -95,7 +117,7 @@ def test_image_and_frames_share_what_they_are_made_of(quick: Params) -> None:
     assert [part_id.partition("-")[0] for part_id in image & frames] == ["mel"]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "musicnn"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet18_windows", "musicnn", "musicnn_patches"])
 def test_what_serving_needs_beside_the_settings(
     name: str, quick: Params, network: Path, y: np.ndarray, tmp_path: Path
 ) -> None:
@@ -105,7 +127,7 @@ def test_what_serving_needs_beside_the_settings(
     (elsewhere / weights.name).write_bytes(weights.read_bytes())
     here, there = (ClipReader(quick, name, folder).compute(y) for folder in (network, elsewhere))
     np.testing.assert_array_equal(here, there)
-    without = [one for one in NAMES if one not in ("resnet18", "musicnn")]
+    without = [one for one in NAMES if not one.startswith(("resnet18", "musicnn"))]
     assert [network_files(one, network) for one in without] == [()] * 4
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mer_tasks.errors import InputError, UnavailableError
-from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, output_of
+from mer_tasks.networks.resnet18_backbone import FirstConvolution, backbone, columns_of
 from mer_tasks.networks.resnet18_weights import _downloaded, backbone_weights, read_weights, save_weights
 from mer_tasks.networks.torchvision_loader import torchvision_models
 from tests.sources.charts.servers import Response, resetting, serving
@@ -15,18 +15,24 @@ from tests.sources.charts.servers import Response, resetting, serving
 FIRST = FirstConvolution(7, 1, 2)
 
 
-def test_an_image_becomes_512_numbers_on_one_thread() -> None:
+def test_an_image_becomes_columns_of_512_numbers_on_one_thread() -> None:
     image = np.random.default_rng(0).random((161, 96), dtype=np.float32)
     network = backbone(backbone_weights("none", True, FIRST), FIRST, "cpu")
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        output = output_of(network, image)
+        output = columns_of(network, image)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert (output.shape, output.dtype) == ((512,), np.float32)
-    np.testing.assert_array_equal(output_of(network, image), output)
+    assert (output.shape, output.dtype) == ((6, 512), np.float32)
+    whole = torchvision_models().resnet18(weights=None)
+    whole.conv1, whole.fc = torch.nn.Conv2d(1, 64, *FIRST, bias=False), torch.nn.Identity()
+    whole.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        expected = whole.eval()(torch.from_numpy(image)[None, None])[0].numpy()
+    np.testing.assert_allclose(output.mean(axis=0), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(columns_of(network, image), output)
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert network.conv1.stride == (1, 1) and network.conv1.padding == (2, 2)
 

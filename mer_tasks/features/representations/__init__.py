@@ -9,7 +9,7 @@ the data set keeps it; and `names`, of its columns or rows. What else it has dep
   the values are read from the feature store.
 
 A module of the latter two has `parts`, what is computed from one clip and kept in the store; `assemble`, which
-makes the clip's values of them; `CODE`, the modules of ours in which `assemble` computes; and `NETWORK_FILES`,
+makes the clip's values of them; `n_frames`, how many an array has; `CODE`, the modules of ours in which `assemble` computes; and `NETWORK_FILES`,
 without which a representation that is the output of a network cannot be computed elsewhere. Where there are
 such files, `check_network` sees early whether they can be had, and `write_network` writes them.
 
@@ -73,6 +73,14 @@ class Computed(Representation, Protocol):
     @staticmethod
     def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
         """The values of a clip, float32: of shape (len(names),), or (len(names), frames) for an array."""
+
+
+class Array(Computed, Protocol):
+    """What the module of a representation offers that is an array a clip."""
+
+    @staticmethod
+    def n_frames(params: Params) -> int:
+        """How many frames an array has."""
 
 
 class WithNetwork(Computed, Protocol):

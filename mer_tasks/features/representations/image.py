@@ -35,6 +35,13 @@ def names(params: Params) -> tuple[str, ...]:
     return stack_rows(settings_of(params, "image", Settings).stack, params.features)
 
 
+def n_frames(params: Params) -> int:
+    """Frames that an array has."""
+    from mer_tasks.features.clip import n_image_frames
+
+    return n_image_frames(params.features)
+
+
 def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...]":
     """The frame features of the stack."""
     from mer_tasks.features.parts import block_parts

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mer_tasks.features.parts import Part
 
 KEPT: Kept = "table"
-CODE: tuple[str, ...] = ()
+CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 WEIGHTS = "weights.npz"
 NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
 
@@ -31,6 +31,9 @@ TAGS = (
     *("Progressive rock", "60s", "rnb", "indie pop", "sad", "House", "happy"),
 )
 """The tags of last.fm that the network tells, in its order."""
+
+N_POOLED_AND_TAGS = 2 * N_CHANNELS + len(TAGS)
+"""The first of a patch's columns; the rest are those of the penultimate layer."""
 
 SHORTEST_S = 3.0
 
@@ -74,12 +77,12 @@ def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
 
 
 def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...]":
-    """The network's output; it depends on the weights, and on the rate at which a clip is read.
+    """The network's output for each patch; it depends on the weights, and on the rate at which a clip is read.
 
     Raises:
         InputError: the weights are missing or damaged.
     """
-    from mer_tasks.features.musicnn_output import Weights, clip_output
+    from mer_tasks.features.musicnn_output import Weights, clip_patches
     from mer_tasks.features.musicnn_output import network as load_network
     from mer_tasks.features.parts import DECODING, Part
     from mer_tasks.files import sha256_of
@@ -90,10 +93,12 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
     load_network(weights, device)  # damaged weights are an error now, not at the first clip
     sr = params.features.sr
     depends_on = {"sr": sr, "network": weights.sha256, "device": device.partition(":")[0]}
-    compute = partial(clip_output, weights, sr, device)
-    return (Part("musicnn", depends_on, (DECODING,), compute),)
+    compute = partial(clip_patches, weights, sr, device)
+    return (Part("musicnn_patches", depends_on, (DECODING,), compute),)
 
 
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
-    """The network's output, float32 of shape (1556,)."""
-    return parts[0]
+    """The means over the patches of what the pooled layers hold, and of the tags, float32 of shape (1556,)."""
+    from mer_tasks.features.sequences import mean_over_time
+
+    return mean_over_time(parts[0][:, :N_POOLED_AND_TAGS])

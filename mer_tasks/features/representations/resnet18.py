@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mer_tasks.networks.resnet18_backbone import FirstConvolution
 
 KEPT: Kept = "table"
-CODE: tuple[str, ...] = ()
+CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 WEIGHTS = "weights.pt"
 NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
 N_OUTPUTS = 512
@@ -71,14 +71,14 @@ def write_network(params: Params, folder: Path) -> Mapping[str, Any]:
 
 
 def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...]":
-    """The network's output; it depends on the weights and on all that the image depends on.
+    """The columns of the network's last layer; they depend on the weights and on all that the image depends on.
 
     Raises:
         InputError: the weights are missing or damaged, or there is no image.
     """
     from mer_tasks.features.parts import Part
     from mer_tasks.features.representations import image, settings_of
-    from mer_tasks.features.resnet18_output import Weights, clip_output
+    from mer_tasks.features.resnet18_output import Weights, clip_columns
     from mer_tasks.features.resnet18_output import network as load_network
     from mer_tasks.files import sha256_of
 
@@ -95,13 +95,15 @@ def parts(params: Params, network: Path | None, device: str) -> "tuple[Part, ...
         "device": device.partition(":")[0],
     }
     modules = {module for part in blocks for module in part.code}
-    compute = partial(clip_output, blocks, shown, weights, first, device)
-    return (Part("resnet18", depends_on, tuple(sorted(modules)), compute),)
+    compute = partial(clip_columns, blocks, shown, weights, first, device)
+    return (Part("resnet18_columns", depends_on, tuple(sorted(modules)), compute),)
 
 
 def assemble(parts: Sequence[np.ndarray], settings: RepresentationSettings) -> np.ndarray:
-    """The network's output, float32 of shape (512,)."""
-    return parts[0]
+    """The network's output, the mean of the columns, float32 of shape (512,)."""
+    from mer_tasks.features.sequences import mean_over_time
+
+    return mean_over_time(parts[0])
 
 
 def _weights(params: Params) -> str:

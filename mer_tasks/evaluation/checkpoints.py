@@ -1,0 +1,35 @@
+"""Which file says where the training of a network stands: one that is named by all that the training depends on."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mer_tasks.code_identity import code_identity
+from mer_tasks.settings import EvaluationSettings, SystemSettings
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The files of one model's folds in a folder; `device` is the one that a person asked for."""
+
+    folder: Path
+    settings: SystemSettings
+    evaluation: EvaluationSettings
+    device: str
+
+    def path(self, seed: int, *arrays: np.ndarray) -> Path:
+        """The file of a training with this seed on rows and moods: other code or data have another one."""
+        code = code_identity("mer_tasks.evaluation.training", f"mer_tasks.models.{self.settings.system}")
+        given = (self.settings.model_dump_json(), self.evaluation.protocol, self.device, code, seed)
+        digest = hashlib.sha256(repr(given).encode())
+        for array in arrays:
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array))
+        return self.folder / f"{digest.hexdigest()[:32]}.pt"
+
+    def clear(self) -> None:
+        """Remove them all: the training has ended."""
+        shutil.rmtree(self.folder, ignore_errors=True)
