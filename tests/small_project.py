@@ -47,6 +47,9 @@ def shrunk_params() -> dict[str, Any]:
     params["evaluation"] |= {"folds": 3, "bootstrap": 200, "holdout_share": 0.2}
     params["models"]["neural_network"] |= {"epochs": 20}
     params["models"]["resnet18"] |= {"epochs": 3}
+    for model in params["models"].values():
+        if "frames" in model:
+            model |= {"epochs": 2}
     return params
 
 

@@ -41,7 +41,8 @@ class StepScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The steps, float32 of shape (n, rows, steps); the last may be of fewer frames."""
         standardised = (self._steps(X) - self.mean_[:, None]) / self.scale_[:, None]
-        return standardised.clip(-LARGEST, LARGEST).astype(np.float32)
+        cut: np.ndarray = standardised.clip(-LARGEST, LARGEST).astype(np.float32)
+        return cut
 
     def _steps(self, X: np.ndarray) -> np.ndarray:
         starts = np.arange(0, X.shape[2], self.n_frames)

@@ -27,7 +27,7 @@ class Checkpoints:
         digest = hashlib.sha256(repr(given).encode())
         for array in arrays:
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         return self.folder / f"{digest.hexdigest()[:32]}.pt"
 
     def clear(self) -> None:

@@ -42,7 +42,7 @@ def network(quick: Params, tmp_path: Path) -> Path:
 
 
 def test_which_there_are() -> None:
-    assert NAMES == (
+    assert (
         *(
             "frames",
             "image",
@@ -53,7 +53,7 @@ def test_which_there_are() -> None:
             "spotify",
             "summary",
         ),
-    )
+    ) == NAMES
     assert set(NAMES) - set(COMPUTED) == {"spotify"}
 
 
