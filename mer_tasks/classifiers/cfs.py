@@ -14,6 +14,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 PATIENCE = 5
 """Expansions in a row that find nothing better before the search ends, as in Hall's."""
 
+BETTER = 1 + 1e-9
+"""A set is better than another beyond rounding: a column that stands there twice adds nothing."""
+
 
 class CfsSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Keeps the columns of the set that a best-first search finds worth most; the others become 0.
@@ -74,7 +77,7 @@ def best_first(with_class: np.ndarray, between: np.ndarray) -> tuple[int, ...]:
         _, columns = heapq.heappop(waiting)
         merits = _merits_with_one_more(columns, with_class, between)
         in_vain += 1
-        if merits.max() > best_merit:
+        if merits.max() > best_merit * BETTER:
             best_merit, in_vain = float(merits.max()), 0
             best = tuple(sorted((*columns, int(merits.argmax()))))
         for column in np.flatnonzero(np.isfinite(merits)):
