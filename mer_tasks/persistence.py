@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 ARRAYS: Mapping[str, tuple[str, ...]] = {
-    "CfsSelector": ("columns_", "n_features_in_"),
+    "ColumnsAndSteps": ("column_mean_", "column_scale_", "columns_", "mean_", "n_features_in_", "scale_"),
     "ColumnScaler": ("columns_", "mean_", "n_features_in_", "scale_"),
     "FunctionTransformer": (),
     "LogisticRegression": ("classes_", "coef_", "intercept_", "n_features_in_"),

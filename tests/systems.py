@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 SYSTEMS = plugin_names("models")
 
-SHAPES: dict[str, tuple[int, ...]] = {"image": (8, 96), "frames": (8, 96)}
+SHAPES: dict[str, tuple[int, ...]] = {"image": (8, 96)}
 """Of one row of a representation, where it is not a table of `N_FEATURES` columns."""
 
 N_FEATURES = 12

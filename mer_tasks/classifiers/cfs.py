@@ -21,21 +21,18 @@ BETTER = 1 + 1e-9
 class CfsSelector(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Keeps the columns of the set that a best-first search finds worth most; the others become 0.
 
-    So a network that follows has a known width. Of arrays it keeps rows: those whose mean or deviation over time is
-    in the set. Hall measures the correlation of discretised columns by symmetrical uncertainty. Here it is Pearson's, which for
+    So a network that follows has a known width. Hall measures the correlation of discretised columns by symmetrical uncertainty. Here it is Pearson's, which for
     the class, as Hall has it for nominal ones, is the mean over the classes' indicators, weighted by their shares.
     """
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
-        """Search the sets of columns, of shape (n, n_features), or of arrays, (n, rows, steps), with their classes.
+        """Search the sets of columns of rows, shape (n, n_features), with their classes.
 
         Where no column goes with the class at all, all are kept.
         """
         X = np.asarray(X, np.float64)
         self.n_features_in_ = X.shape[1]
-        columns = X if X.ndim == 2 else np.hstack([X.mean(axis=2), X.std(axis=2)])
-        found = best_first(*correlations(columns, y)) or range(X.shape[1])
-        self.columns_ = np.unique(np.array(found) % X.shape[1])
+        self.columns_ = np.array(best_first(*correlations(X, y)) or range(X.shape[1]))
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:

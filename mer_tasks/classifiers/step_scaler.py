@@ -26,7 +26,7 @@ class StepScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: all rows are constant.
         """
-        steps = self._steps(X)
+        steps = steps_of(X, self.n_frames)
         self.mean_ = steps.mean(axis=(0, 2), dtype=np.float64)
         deviation = steps.std(axis=(0, 2), dtype=np.float64)
         constant = deviation <= SMALLEST * np.abs(steps).max(axis=(0, 2))
@@ -40,12 +40,18 @@ class StepScaler(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """The steps, float32 of shape (n, rows, steps); the last may be of fewer frames."""
-        standardised = (self._steps(X) - self.mean_[:, None]) / self.scale_[:, None]
-        cut: np.ndarray = standardised.clip(-LARGEST, LARGEST).astype(np.float32)
-        return cut
+        return standardised(steps_of(X, self.n_frames), self.mean_, self.scale_)
 
-    def _steps(self, X: np.ndarray) -> np.ndarray:
-        starts = np.arange(0, X.shape[2], self.n_frames)
-        lengths = np.diff(starts, append=X.shape[2])
-        means: np.ndarray = np.add.reduceat(X, starts, axis=2) / lengths.astype(np.float32)
-        return means
+
+def steps_of(X: np.ndarray, n_frames: int) -> np.ndarray:
+    """Means over each `n_frames` frames of arrays, shape (n, rows, frames)."""
+    starts = np.arange(0, X.shape[2], n_frames)
+    lengths = np.diff(starts, append=X.shape[2])
+    means: np.ndarray = np.add.reduceat(X, starts, axis=2) / lengths.astype(np.float32)
+    return means
+
+
+def standardised(steps: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The rows of steps, shape (n, rows, steps), less their means, by their deviations; float32, cut at `LARGEST`."""
+    found: np.ndarray = ((steps - mean[:, None]) / scale[:, None]).clip(-LARGEST, LARGEST).astype(np.float32)
+    return found

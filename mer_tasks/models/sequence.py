@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from mer_tasks.settings import Kept, Positive, Queue, TorchSettings
+from mer_tasks.settings import ONE_ARRAY, Positive, Queue, TorchSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-READS: tuple[Kept, ...] = ("array",)
-QUEUE: Queue = "gpu"
+    from mer_tasks.models import Shapes
+    from mer_tasks.networks.torch_classifier import TorchClassifier
+
+READS = ONE_ARRAY
+QUEUE: Queue = "default"
+"""Its layers are so small that a GPU would mostly wait for the next batch."""
 
 Width = Annotated[int, Field(gt=0, le=100_000)]
 
@@ -44,16 +48,22 @@ class Settings(TorchSettings):
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of arrays, shape (n, rows, frames)."""
-    import torch
     from sklearn.pipeline import make_pipeline
 
     from mer_tasks.classifiers.step_scaler import StepScaler
+
+    return make_pipeline(StepScaler(settings.frames), network(settings, shapes[0][0], 0, device))
+
+
+def network(settings: Settings, n_rows: int, n_columns: int, device: str) -> "TorchClassifier":
+    """The unfitted network for arrays with so many rows, and columns before them."""
+    import torch
+
     from mer_tasks.networks.sequence import SequenceNetwork
     from mer_tasks.networks.torch_classifier import torch_classifier
 
-    names = ("channels", "kernel_size", "cell", "units", "bidirectional", "hidden", "dropout")
-    arguments = {"n_rows": shape[0], **{name: getattr(settings, name) for name in names}}
-    network = torch_classifier(SequenceNetwork, arguments, torch.optim.AdamW, settings, device)
-    return make_pipeline(StepScaler(settings.frames), network)
+    own = settings.model_dump(exclude={"frames", *TorchSettings.model_fields})
+    arguments = {"n_rows": n_rows, "n_columns": n_columns, **own}
+    return torch_classifier(SequenceNetwork, arguments, torch.optim.AdamW, settings, device)

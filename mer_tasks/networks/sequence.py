@@ -21,7 +21,7 @@ class SequenceNetwork(torch.nn.Module):
 
     Each of `channels` is a convolution over time that sees all rows, with batch normalisation, ReLU and a maximum
     over two steps. A recurrent layer of `units` a direction follows, unless `cell` is `none`. Mean and maximum over
-    time go through fully connected layers of widths `hidden`.
+    time, with `n_columns` that describe the whole song, go through fully connected layers of widths `hidden`.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class SequenceNetwork(torch.nn.Module):
         bidirectional: bool,
         hidden: Sequence[int],
         dropout: float,
+        n_columns: int = 0,
     ) -> None:
         super().__init__()
         self.dropout = torch.nn.Dropout(dropout)
@@ -46,14 +47,18 @@ class SequenceNetwork(torch.nn.Module):
         if cell != "none":
             self.recurrent = CELLS[cell](width, units, batch_first=True, bidirectional=bidirectional)
             width = units * (2 if bidirectional else 1)
-        self.head = Perceptron(2 * width, hidden)
+        self.n_rows, self.n_columns = n_rows, n_columns
+        self.head = Perceptron(n_columns + 2 * width, hidden)
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
-        """Logits, shape (n, 4), of arrays, shape (n, rows, steps)."""
+        """Logits, shape (n, 4), of arrays, shape (n, rows, steps), or of columns with arrays flattened behind them."""
+        columns = X[:, : self.n_columns].flatten(1)
+        X = X[:, self.n_columns :].reshape(len(X), self.n_rows, -1)
         X = self.convolutions(X)
         if self.recurrent is not None:
             X = self.recurrent(self.dropout(X).transpose(1, 2))[0].transpose(1, 2)
-        logits: torch.Tensor = self.head(self.dropout(torch.cat([X.mean(dim=2), X.amax(dim=2)], dim=1)))
+        pooled = torch.cat([columns, X.mean(dim=2), X.amax(dim=2)], dim=1)
+        logits: torch.Tensor = self.head(self.dropout(pooled))
         return logits
 
 

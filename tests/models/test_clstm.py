@@ -9,7 +9,8 @@ import torch
 from mer_tasks.classifiers.cfs import CfsSelector, best_first, correlations, merit
 from mer_tasks.classifiers.step_scaler import StepScaler
 from mer_tasks.models.clstm import build
-from tests.systems import four_clouds, settings_of, shape_of
+from mer_tasks.networks.sequence import SequenceNetwork
+from tests.systems import N_FEATURES, four_clouds, settings_of, shape_of, shapes_of
 
 
 def test_merit_is_halls() -> None:
@@ -51,28 +52,29 @@ def test_a_column_is_kept_once_and_noise_is_not() -> None:
     assert {int(column) % 4 for column in kept} == {0, 1, 2, 3} and len(kept) == 4
 
 
-def test_of_arrays_rows_are_kept_whose_mean_or_deviation_tells() -> None:
-    rng = np.random.default_rng(0)
-    y = np.arange(120) % 4
-    X = rng.normal(size=(120, 6, 30)).astype(np.float32)
-    X[:, 1] += (y % 2)[:, None]
-    X[:, 4] *= 1 + (y // 2)[:, None]
-    selector = CfsSelector().fit(X, y)
-    assert selector.columns_.tolist() == [1, 4]
-    kept = selector.transform(X)
-    assert np.array_equal(kept[:, [1, 4]], X[:, [1, 4]]) and not kept[:, [0, 2, 3, 5]].any()
-
-
 def test_where_nothing_goes_with_the_class_all_columns_are_kept() -> None:
     assert CfsSelector().fit(np.ones((8, 3)), np.arange(8) % 4).columns_.tolist() == [0, 1, 2]
 
 
-def test_the_selection_stands_between_the_scaler_and_the_network() -> None:
+def test_the_network_reads_what_is_kept_beside_the_steps() -> None:
     X, y = four_clouds(80, shape_of("clstm"))
-    model = build(settings_of("clstm"), shape_of("clstm"), 0, "cpu").fit(X, y)  # type: ignore[arg-type]
-    assert [type(step) for step in model[:-1]] == [StepScaler, CfsSelector]
-    assert set(model[1].columns_) == {0, 1, 2, 3}
-    assert isinstance(model[-1].module_.recurrent, torch.nn.LSTM)
-    assert [
-        layer.out_features for layer in model[-1].module_.head.layers if hasattr(layer, "out_features")
-    ] == [64, 4]
+    settings = settings_of("clstm")
+    model = build(settings, shapes_of(settings), 0, "cpu").fit(X, y)  # type: ignore[arg-type]
+    given, module = model[0].transform(X), model[-1].module_
+    assert set(model[0].columns_) == {0, 1, 2, 3}
+    assert not given[:, 4:N_FEATURES].any()
+    np.testing.assert_allclose(given[:, :4].std(axis=0), 1, rtol=1e-4)
+    arrays = StepScaler(32).fit_transform(X[:, N_FEATURES:].reshape(80, 8, 96))
+    assert np.array_equal(given[:, N_FEATURES:].reshape(80, 8, 3), arrays)
+    assert isinstance(module.recurrent, torch.nn.LSTM)
+    assert module.head.layers[0].in_features == N_FEATURES + 2 * 64
+
+
+def test_columns_and_steps_both_count() -> None:
+    torch.manual_seed(0)
+    module = SequenceNetwork(5, (), 1, "lstm", 4, False, (), 0.5, n_columns=3).eval()
+    X = torch.randn(2, 3 + 5 * 7)
+    for place in (0, 3, 37):
+        other = X.clone()
+        other[:, place] += 5
+        assert not torch.allclose(module(X), module(other), atol=1e-4)

@@ -34,12 +34,12 @@ ENTRIES = {
 def test_entries_of_params_yaml_are_what_their_names_say(
     name: str, n_convolutions: int, recurrent: type[torch.nn.Module] | None
 ) -> None:
-    scaler, network = build(ENTRIES[name], (20, 64), 0, "cpu")
+    scaler, network = build(ENTRIES[name], ((20, 64),), 0, "cpu")
     module = network.initialize().module_
     assert scaler.n_frames == ENTRIES[name].frames
     assert len(module.convolutions) == n_convolutions
     assert type(module.recurrent) is (recurrent or type(None))
-    assert QUEUE == "gpu"
+    assert QUEUE == "default"
 
 
 def network(**changes: Any) -> SequenceNetwork:
