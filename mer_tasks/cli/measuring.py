@@ -1,12 +1,13 @@
 """Commands that measure what no pipeline needs: other protocols, fewer songs, and which song to label next."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app, print_line
+from mer_tasks.cli.app import AsJson, app, print_error, print_line
 
 Models = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="Of params.yaml; else all.")]
 Seeds = Annotated[int, typer.Option(min=1, max=100, help="So many, from evaluation.seed on.")]
@@ -64,3 +65,27 @@ def _known(models: list[str] | None) -> list[str]:
     for model in models or []:
         project.params_with(model)
     return list(dict.fromkeys(models or project.params().models))
+
+
+@app.command()
+def unsure(
+    n: Annotated[int, typer.Option("-n", min=1, help="So many songs at most.")] = 20,
+    model: Annotated[str | None, typer.Option(help="A model's address; else the champion's.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the songs without a mood whose label would teach the model in service most.
+
+    Those it cannot decide between two moods and that stand for many others, no artist twice. A clip that cannot
+    be used is reported and the others are ranked.
+
+    Example:  [bold]mer unsure -n 10[/bold]
+    """
+    from mer_tasks.registry.unsure import unsure_songs, unsure_table
+
+    params = project.params()
+    uri = model or f"models:/{params.registration.model_name}@champion"
+    found = unsure_songs(project.open_catalog(), params, project.machine(), uri, n)
+    for track_id, reason in found.left_out.items():
+        print_error(f"{track_id}: left out: {reason}")
+    for line in (json.dumps(asdict(found)) if as_json else unsure_table(found)).split("\n"):
+        print_line(line)

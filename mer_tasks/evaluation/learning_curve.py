@@ -69,14 +69,8 @@ def curve_table(result: Mapping[str, Any]) -> str:
             f" {gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}) |"
         )
     n_seeds = len(result["seeds"])
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"{result['songs']}; accuracy on the same songs, folds by artist, mean of {n_seeds} seeds, with the 95 %"
-            " interval over artists.",
-        ]
-    )
+    what = f"{result['songs']}; accuracy on the same songs, folds by artist, mean of {n_seeds} seeds"
+    return "\n".join([*lines, "", f"{what}, with the 95 % interval over artists."])
 
 
 def _row(model: str, found: Sequence[Repeated], evaluation: EvaluationSettings) -> dict[str, Any]:

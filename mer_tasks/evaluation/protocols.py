@@ -80,8 +80,7 @@ def mean_with_interval(values: pd.Series, evaluation: EvaluationSettings) -> dic
 
 def protocols_table(result: Mapping[str, Any]) -> str:
     """The table as Markdown."""
-    folds, seeds = result["folds"], result["seeds"]
-    names = [f"{protocol}, {folds[protocol]} folds" for protocol in PROTOCOLS]
+    names = [f"{protocol}, {result['folds'][protocol]} folds" for protocol in PROTOCOLS]
     more = [f"{protocol} - grouped" for protocol in PROTOCOLS[1:]]
     lines = [f"| model | {' | '.join([*names, *more])} |", "| --- |" + " --- |" * (len(names) + len(more))]
     for row in result["models"]:

@@ -277,7 +277,7 @@ def test_columns_stay_in_line_whatever_a_representation_is_called() -> None:
             "models": models,
             "songs": "songs",
             "protocol": "grouped",
-            **dict.fromkeys(("baselines", "findings", "hardest"), []),
+            **{key: [] for key in ("baselines", "findings", "hardest")},
         }
     )
     assert len({line.index("0.500") for line in table.splitlines()[1:3]}) == 1
