@@ -23,9 +23,9 @@ from mer_tasks.errors import InputError
 from mer_tasks.evaluation.folds import folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
 from mer_tasks.evaluation.training import fit_folds, prediction_table
-from mer_tasks.features.folder import META
+from mer_tasks.features.identity import representation_identity
 from mer_tasks.features.row import end_with
-from mer_tasks.files import sha256_of, write_text
+from mer_tasks.files import write_text
 from mer_tasks.progress import progress
 from mer_tasks.settings import EvaluationSettings, Machine, Params, Protocol
 from mer_tasks.workspace import Workspace
@@ -35,6 +35,9 @@ FOLDS: dict[Protocol, int] = {"paper": 5, "ungrouped": 10}
 
 SMALLEST = 8
 """The smallest part of a training part is one in so many of its artists."""
+
+ONLY_SHOWS = frozenset({f"{PACKAGE}.evaluation.plots", f"{PACKAGE}.features.row"})
+"""Modules on which no prediction depends: pictures, and how processes end."""
 
 
 @dataclass(frozen=True)
@@ -132,19 +135,20 @@ def _some(inputs: Inputs, train: np.ndarray, repeat: Repeat) -> np.ndarray:
 def _identities(workspace: Workspace, params: Params, repeats: Sequence[Repeat]) -> dict[Repeat, str]:
     """A hash of all that each result depends on: data, settings and code."""
     data = read_snapshot(workspace.snapshot).identity
-    code = {
-        model: code_identity(__name__, f"{PACKAGE}.models.{params.models[model].system}")
-        for model in {one.model for one in repeats}
-    }
-    return {one: _identity(workspace, params, one, [data, code[one.model]]) for one in repeats}
+    of_model = {}
+    for model in {one.model for one in repeats}:
+        settings = params.models[model]
+        reads = [representation_identity(workspace.representation(name)) for name in settings.reads]
+        systems = [f"{PACKAGE}.models.{system}" for system in settings.systems]
+        code = code_identity(__name__, *systems, without=ONLY_SHOWS)
+        of_model[model] = [data, reads, code, settings.model_dump(mode="json")]
+    return {one: _identity(one, params.evaluation, of_model[one.model]) for one in repeats}
 
 
-def _identity(workspace: Workspace, params: Params, repeat: Repeat, of: list[Any]) -> str:
-    settings = params.models[repeat.model]
-    evaluation = repeat.evaluation(params.evaluation).model_dump(mode="json", exclude={"bootstrap"})
-    features = sha256_of(workspace.representation(settings.reads) / META)
-    parts = [*of, asdict(repeat), settings.model_dump(mode="json"), evaluation, features]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def _identity(repeat: Repeat, evaluation: EvaluationSettings, of_model: list[Any]) -> str:
+    scored = repeat.evaluation(evaluation).model_dump(mode="json", exclude={"bootstrap"})
+    parts = json.dumps([of_model, asdict(repeat), scored], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def _read(workspace: Workspace, repeat: Repeat, identity: str) -> Repeated | None:

@@ -1,7 +1,7 @@
 """Which unlabelled songs a person should label next: what `mer unsure` prints and the board shows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from mer_tasks.settings import Machine, Params
 
 KEPT_EVERY = 50
 """After so many new answers all are written, so that a run that is stopped goes on where it was."""
+
+_Answer = dict[str, dict[str, float]]
+"""What a version tells of a clip: `probabilities` by mood, and `tags`."""
 
 
 @dataclass(frozen=True)
@@ -66,30 +69,37 @@ def unsure_songs(catalog: Catalog, params: Params, machine: Machine, uri: str, n
         left_out = answers.ask(model, songs["clip_sha256"], machine.clip_store)
         version = str(model.version)
     known = songs[~songs["clip_sha256"].isin(left_out)].reset_index(drop=True)
-    found = [answers.of[sha256] for sha256 in known["clip_sha256"]]
-    probabilities = np.array([[one["probabilities"][mood] for mood in MOODS] for one in found]).reshape(-1, 4)
-    tags = np.array([[one["tags"][tag] for tag in sorted(one["tags"])] for one in found]).reshape(
-        len(found), -1
-    )
-    ranked = most_informative(probabilities, tags, [primary_artist(a) for a in known["artist"]], n)
+    ranked, shares = _rank(known, [answers.of[sha256] for sha256 in known["clip_sha256"]], n)
+    reasons = {
+        track_id: left_out[sha256]
+        for track_id, sha256 in zip(songs["track_id"], songs["clip_sha256"], strict=True)
+        if sha256 in left_out
+    }
+    return Unsure(version, ranked, len(songs), shares, reasons)
+
+
+def _rank(
+    songs: pd.DataFrame, answers: Sequence[_Answer], n: int
+) -> tuple[tuple[UnsureSong, ...], dict[str, float]]:
+    """The songs to label next by a version's answers, and the share of each mood that it predicts."""
+    if songs.empty:
+        return (), {}
+    probabilities = np.array([[one["probabilities"][mood] for mood in MOODS] for one in answers])
+    tags = np.array([[one["tags"][tag] for tag in sorted(one["tags"])] for one in answers])
+    artists = [primary_artist(artist) for artist in songs["artist"]]
     ahead = margins(probabilities)
-    return Unsure(
-        version,
-        tuple(_song(known.iloc[row], probabilities[row], ahead[row], worth) for row, worth in ranked),
-        len(songs),
-        _shares(probabilities),
-        {
-            row.track_id: left_out[row.clip_sha256]
-            for row in songs.itertuples()
-            if row.clip_sha256 in left_out
-        },
+    ranked = tuple(
+        _song(songs.iloc[row], probabilities[row], ahead[row], worth)
+        for row, worth in most_informative(probabilities, tags, artists, n)
     )
+    counts = np.bincount(probabilities.argmax(axis=1), minlength=len(MOODS))
+    return ranked, {mood: round(k / len(songs), 4) for mood, k in zip(MOODS, counts.tolist(), strict=True)}
 
 
 def unsure_table(found: Unsure) -> str:
     """The ranking as lines of text for a terminal."""
     if not found.songs:
-        return f"{found.n_unlabelled} songs without a mood have a clip that {found.version} can answer: nothing to label"
+        return f"no song without a mood has a clip that {found.version} can answer: there is nothing to label"
     width = max(len(song.track_id) for song in found.songs)
     lines = [f"{'track_id':{width}}  worth  margin  between                  song"]
     for song in found.songs:
@@ -109,7 +119,7 @@ class _Answers:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self.of: dict[str, dict[str, dict[str, float]]] = json.loads(path.read_text(encoding="utf-8"))
+            self.of: dict[str, _Answer] = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             self.of = {}
 
@@ -138,10 +148,3 @@ def _song(row: pd.Series, probabilities: np.ndarray, margin: float, worth: float
     return UnsureSong(
         row["track_id"], row["artist"], row["title"], found, round(float(margin), 4), round(worth, 4)
     )
-
-
-def _shares(probabilities: np.ndarray) -> dict[str, float]:
-    counts = np.bincount(probabilities.argmax(axis=1), minlength=len(MOODS))
-    return {
-        mood: round(count / max(len(probabilities), 1), 4) for mood, count in zip(MOODS, counts, strict=True)
-    }
