@@ -296,10 +296,15 @@ class TorchSettings(SystemSettings):
     gamma: PositiveFloat
 
 
+Protocol = Literal["grouped", "paper", "ungrouped"]
+"""Whether an artist's songs stay in one fold; not so as in much that is published, nor in the paper, whose networks
+also keep the epoch that is best on the scored songs."""
+
+
 class EvaluationSettings(Section):
     """How models are scored."""
 
-    protocol: Literal["grouped", "paper"]
+    protocol: Protocol
     folds: Annotated[int, Field(ge=2)]
     holdout_share: Annotated[float, Field(ge=0, lt=1)]
     holdout_per_mood: Positive

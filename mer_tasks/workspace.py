@@ -84,3 +84,8 @@ class Workspace:
     def plots(self, name: str) -> Path:
         """The folder of pictures of a model, or of the comparison."""
         return self.root / "metrics" / "plots" / name
+
+    @property
+    def repeats(self) -> Path:
+        """The folder of trainings that are only measured: for several seeds, protocols and numbers of songs."""
+        return self.root / "data" / "repeats"

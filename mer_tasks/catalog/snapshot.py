@@ -75,6 +75,25 @@ def take_snapshot(catalog: Catalog, settings: Settings, recipe: str) -> Snapshot
     return Snapshot(_frame(taken, SONG_COLUMNS), _frame(left_out, LEFT_OUT_COLUMNS))
 
 
+def unlabelled_songs(catalog: Catalog, settings: Settings, recipe: str) -> pd.DataFrame:
+    """The songs of the collections that have a clip of a recipe and no mood from anyone, with `SONG_COLUMNS`.
+
+    A song with several ids is there once, and not at all where one of its ids has a mood.
+
+    Raises:
+        InputError: a collection holds no song on the snapshot's day.
+    """
+    with catalog.reading() as connection:
+        songs = _known_songs(connection, settings, recipe)
+    found = [
+        next(track_id for track_id in ids if songs[track_id].clip)
+        for ids in _same_songs(songs)
+        if any(songs[track_id].clip for track_id in ids)
+        and not any(songs[track_id].statements for track_id in ids)
+    ]
+    return _frame([_row(songs[track_id]) for track_id in sorted(found)], SONG_COLUMNS)
+
+
 def check_collections(catalog: Catalog, settings: Settings) -> None:
     """See that there is something to take a snapshot of.
 

@@ -46,7 +46,8 @@ def evaluate() -> None:
     """
     from mer_tasks.evaluation.comparison import compare_models, comparison_table
 
-    for line in comparison_table(compare_models(project.workspace(), project.params())).split("\n"):
+    comparison = compare_models(project.workspace(), project.params(), project.machine())
+    for line in comparison_table(comparison).split("\n"):
         print_line(line)
 
 

@@ -11,13 +11,14 @@ from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation import plots
-from mer_tasks.evaluation.baselines import baselines, labels_look_derived
+from mer_tasks.evaluation.baselines import baselines, shuffled_labels
+from mer_tasks.evaluation.findings import findings
 from mer_tasks.evaluation.hardest import hardest_songs
 from mer_tasks.evaluation.result import ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions
-from mer_tasks.evaluation.slices import slices
+from mer_tasks.evaluation.slices import has_voice, slices
 from mer_tasks.files import write_text
-from mer_tasks.settings import EvaluationSettings, Params
+from mer_tasks.settings import EvaluationSettings, Machine, Params
 from mer_tasks.workspace import Workspace
 
 SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "calibration_error", "n")
@@ -25,16 +26,17 @@ SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "c
 HARDEST_PRINTED = 5
 
 
-def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
+def compare_models(workspace: Workspace, params: Params, machine: Machine) -> dict[str, Any]:
     """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
     All are scored on the songs that every one of them has predictions for, so that none is ahead by
     having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
-    needs no model; `hardest` are the songs that all models together get most wrong. The holdout is listed beside it and does not rank.
+    it is seen beside; `findings` are what a person should know; `hardest` are the songs that all models together get
+    most wrong. The holdout is listed beside it and does not rank.
 
     Raises:
-        InputError: there is no snapshot, a model is not trained, was trained on other data than the others, or they
-            share no song.
+        InputError: there is no snapshot, a model is not trained, was trained on other data than the others, they
+            share no song, or what they read is not there.
     """
     results = [read_result(workspace, name) for name in params.models]
     if len({(one.data, one.protocol) for one in results}) > 1:
@@ -51,14 +53,18 @@ def compare_models(workspace: Workspace, params: Params) -> dict[str, Any]:
     songs = read_snapshot(workspace.snapshot).songs
     ranked = sorted(rows, key=lambda row: (-row["accuracy"], -row["macro_f1"], row["model"]))
     best, some = ranked[0]["model"], results[0]
+    order = [row["model"] for row in ranked]
+    shuffled = shuffled_labels(workspace, params, machine, order, shared[best])
+    beside = baselines(shared[best], songs, params.evaluation, shuffled)
     comparison = {
         "best": best,
         "songs": some.songs,
         "data": some.data,
         "protocol": some.protocol,
         "models": ranked,
-        "baselines": baselines(shared[best], songs, params.evaluation),
-        "slices": slices(shared[best], songs, params.evaluation),
+        "baselines": beside,
+        "findings": findings({model: shared[model] for model in order}, beside),
+        "slices": slices(shared[best], songs, params.evaluation, has_voice(workspace)),
         "hardest": hardest_songs(shared),
         "differences": [
             {"better": best, "than": row["model"]}
@@ -90,11 +96,8 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
         )
     lines.append(f"Scores on {comparison['songs']}, protocol {comparison['protocol']}.")
     beside = ", ".join(f"{one['baseline']} {one['accuracy']:.3f}" for one in comparison["baselines"])
-    lines.append(f"Without a model: {beside}.")
-    if labels_look_derived(comparison["baselines"]):
-        lines.append(
-            "The labels look derived from those two numbers: scores on them are none on people's judgement."
-        )
+    lines.append(f"To be seen beside: {beside}.")
+    lines += [one["text"] for one in comparison["findings"]]
     if hardest := comparison["hardest"][:HARDEST_PRINTED]:
         lines.append("Hardest for all, and worth a listen (metrics/comparison.json has more):")
     lines += [

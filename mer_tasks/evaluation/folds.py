@@ -48,7 +48,7 @@ def split(songs: pd.DataFrame, evaluation: EvaluationSettings) -> Split:
 def folds(songs: pd.DataFrame, evaluation: EvaluationSettings) -> list[tuple[np.ndarray, np.ndarray]]:
     """Row numbers to train on and to test on, a pair a fold, stratified by mood.
 
-    Protocol `grouped` keeps an artist's songs in one fold; `paper` does not, as the paper did not.
+    Protocol `grouped` keeps an artist's songs in one fold; `paper` and `ungrouped` do not, as the paper did not.
 
     Raises:
         InputError: a mood has fewer artists than there are folds, or a fold takes all of its songs: there

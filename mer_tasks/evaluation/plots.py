@@ -129,3 +129,45 @@ def comparison(path: Path, models: Sequence[Mapping[str, Any]], title: str) -> N
         axes.set_yticks(range(len(models)), [model["model"] for model in reversed(models)])
         axes.set(xlim=(0, 1.03), ylim=(-0.6, len(models) - 0.2), xlabel="accuracy, 95 % interval")
         axes.grid(axis="x", alpha=0.3)
+
+
+PALETTE = ("#4c72b0", "#dd8452", "#55a868", "#c44e52", "#8172b3", "#937860", "#da8bc3", "#8c8c8c", "#ccb974")
+"""Of lines that have no mood; the next ones begin again, dashed."""
+
+
+def protocols(path: Path, models: Sequence[Mapping[str, Any]], names: Sequence[str], title: str) -> None:
+    """A group a model, in it a dot a protocol at its mean accuracy with the 95 % interval, and small ones by seed."""
+    with _picture(path, 6.5, 1.8 + 0.75 * len(models), title) as axes:
+        for place, (name, colour) in enumerate(zip(names, PALETTE, strict=False)):
+            for row, model in enumerate(reversed(models)):
+                score, y = model["protocols"][name], row + 0.22 - 0.22 * place
+                axes.plot([score["low"], score["high"]], [y, y], color=colour, linewidth=2, alpha=0.6)
+                axes.plot(
+                    score["accuracies"], [y] * len(score["accuracies"]), "|", color=colour, markersize=9
+                )
+                axes.plot(score["mean"], y, "o", color=colour, markersize=6, label=name if row == 0 else None)
+        axes.set_yticks(range(len(models)), [model["model"] for model in reversed(models)])
+        axes.set(
+            ylim=(-0.5, len(models) - 0.5), xlabel="accuracy; a dot the mean of the seeds, a stroke each"
+        )
+        axes.grid(axis="x", alpha=0.3)
+        axes.figure.legend(loc="outside lower center", ncols=len(names))
+
+
+def songs_curve(path: Path, models: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Accuracy by the number of songs trained on, which doubles from tick to tick: a line a model, with its interval."""
+    with _picture(path, 6.5, 5, title) as axes:
+        for place, model in enumerate(models):
+            colour, points = PALETTE[place % len(PALETTE)], model["points"]
+            n, mean, low, high = ([one[key] for one in points] for key in ("n_train", "mean", "low", "high"))
+            style = "o-" if place < len(PALETTE) else "o--"
+            label = f"{model['model']} ({model['doubling']['mean']:+.3f} a doubling)"
+            axes.plot(n, mean, style, color=colour, linewidth=2, label=label)
+            axes.fill_between(n, low, high, color=colour, alpha=0.08, linewidth=0)
+        axes.set_xscale("log", base=2)
+        ticks = [one["n_train"] for one in models[0]["points"]]
+        axes.set_xticks(ticks, [f"{round(n)}" for n in ticks])
+        axes.minorticks_off()
+        axes.set(xlabel="songs trained on (each step doubles)", ylabel="accuracy, 95 % interval")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right", fontsize=8)

@@ -63,23 +63,39 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
         for train, test in folds(inputs.songs.iloc[parts.folds], params.evaluation)
     ]
     y = inputs.songs["mood"].map(MOODS.index).to_numpy()
-    settings, seed = params.models[model], params.evaluation.seed
-    checkpoints = Checkpoints(workspace.checkpoints(model), settings, params.evaluation, machine.device)
-    fitted = cross_validate(
-        lambda fold: build_model(settings, inputs.shapes, seed + fold, machine.device),
-        inputs.X,
-        y,
-        pairs,
-        seed,
-        keep_best_epoch=params.evaluation.protocol == "paper",
-        what=model,
-        artists=inputs.songs["artist"].map(primary_artist).to_numpy(),
-        checkpoints=checkpoints,
+    checkpoints = Checkpoints(
+        workspace.checkpoints(model), params.models[model], params.evaluation, machine.device
     )
+    fitted = fit_folds(inputs, y, pairs, params, model, machine.device, what=model, checkpoints=checkpoints)
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
     _write(result, fitted, workspace)
     checkpoints.clear()
     return result
+
+
+def fit_folds(
+    inputs: Inputs,
+    y: np.ndarray,
+    pairs: Pairs,
+    params: Params,
+    model: str,
+    device: str,
+    what: str,
+    checkpoints: Checkpoints | None = None,
+) -> list[FittedFold]:
+    """A model of `params.models` as `cross_validate` trains it, by the seed and protocol of `params.evaluation`."""
+    settings, evaluation = params.models[model], params.evaluation
+    return cross_validate(
+        lambda fold: build_model(settings, inputs.shapes, evaluation.seed + fold, device),
+        inputs.X,
+        y,
+        pairs,
+        evaluation.seed,
+        keep_best_epoch=evaluation.protocol == "paper",
+        what=what,
+        artists=inputs.songs["artist"].map(primary_artist).to_numpy(),
+        checkpoints=checkpoints,
+    )
 
 
 def cross_validate(
@@ -97,10 +113,11 @@ def cross_validate(
 
     X has shape (n, …); y holds the mood's place in `MOODS`. Nothing is fitted or chosen on the rows that
     are scored, unless `keep_best_epoch`, the paper's protocol, asks for it. A model that sets songs apart within
-    its training is given their `artists`. With `checkpoints` the training of a network that was killed goes on.
+    its training is given their `artists`. Without `what`, no progress is shown. With `checkpoints` the training of a
+    network that was killed goes on.
     """
     fitted = []
-    for fold, (train, test) in enumerate(progress(pairs, len(pairs), what, unit="fold")):
+    for fold, (train, test) in enumerate(progress(pairs, len(pairs) if what else 0, what, unit="fold")):
         model = build(fold)
         if _is_network(model):
             curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch, checkpoints)
@@ -195,16 +212,19 @@ def _trained_by(params: Params, model: str) -> dict[str, Any]:
 def _predictions(inputs: Inputs, parts: Split, fitted: list[FittedFold], best: int) -> pd.DataFrame:
     """One row a song: its mood, its split, the predicted mood and the four probabilities."""
     tables = [
-        _table(inputs.songs, fold.rows, fold.probabilities, f"fold-{number}")
+        prediction_table(inputs.songs, fold.rows, fold.probabilities, f"fold-{number}")
         for number, fold in enumerate(fitted)
     ]
     if len(parts.holdout):
         probabilities = fitted[best].model.predict_proba(inputs.X[parts.holdout])
-        tables.append(_table(inputs.songs, parts.holdout, probabilities, HOLDOUT))
+        tables.append(prediction_table(inputs.songs, parts.holdout, probabilities, HOLDOUT))
     return pd.concat(tables).sort_values("track_id", ignore_index=True)
 
 
-def _table(songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, split_name: str) -> pd.DataFrame:
+def prediction_table(
+    songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, split_name: str
+) -> pd.DataFrame:
+    """A row a song of these row numbers, as `ModelResult.predictions` has it."""
     table = songs.iloc[rows][["track_id", "title", "artist", "mood"]].reset_index(drop=True)
     table["split"] = split_name
     table["predicted"] = np.array(MOODS)[probabilities.argmax(axis=1)]

@@ -17,7 +17,7 @@ def write_inputs(workspace: Workspace, params: Params) -> None:
     Raises:
         InputError: one is not there.
     """
-    known = {name: _identity(workspace.representation(name)) for name in params.representations}
+    known = {name: representation_identity(workspace.representation(name)) for name in params.representations}
     folder = workspace.inputs("").parent
     shutil.rmtree(folder, ignore_errors=True)  # of models that are no longer trained
     for model, settings in params.models.items():
@@ -25,7 +25,7 @@ def write_inputs(workspace: Workspace, params: Params) -> None:
         write_text(workspace.inputs(model), json.dumps(found, indent=2) + "\n")
 
 
-def _identity(folder: Path) -> str:
+def representation_identity(folder: Path) -> str:
     """A hash of the names and bytes of a folder's files.
 
     Raises:

@@ -105,8 +105,9 @@ def new_songs(
 
 def _refused_by_settings(trained_by: dict[str, Any], params: Params) -> str | None:
     """Why a person must decide whatever the scores are: data of the past, or scores that flatter."""
-    if "paper" in (trained_by["evaluation"]["protocol"], params.evaluation.protocol):
-        return f"protocol paper is for comparison with the paper only; {BY_FORCE}"
+    for protocol in (trained_by["evaluation"]["protocol"], params.evaluation.protocol):
+        if protocol != "grouped":
+            return f"protocol {protocol} is for comparison with published scores only; {BY_FORCE}"
     # of the workspace, not of the training: a quiet week's training may be DVC's, of the week before
     as_of, yesterday = params.snapshot.as_of, datetime.now(UTC).date() - timedelta(days=1)
     if as_of != "latest" and as_of < yesterday:

@@ -8,7 +8,14 @@ from typing import Self
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import open_regular
 from mer_tasks.registry.lookup import fetch_version, find_version
-from mer_tasks.registry.process import LostError, SongError, VersionError, VersionProcess, read_description
+from mer_tasks.registry.process import (
+    Answer,
+    LostError,
+    SongError,
+    VersionError,
+    VersionProcess,
+    read_description,
+)
 from mer_tasks.settings import Machine
 
 SHOWN_TAGS = 3
@@ -53,7 +60,13 @@ class RegisteredModel:
         self.close()
 
     def predict(self, path: Path) -> Prediction:
-        """The mood of one song.
+        """The mood of one song; raises what `answer` does."""
+        found, tags = self.answer(path)
+        why = dict(sorted(tags.items(), key=lambda tag: -tag[1])[:SHOWN_TAGS])
+        return Prediction(max(found, key=found.__getitem__), found, why)
+
+    def answer(self, path: Path) -> Answer:
+        """The probability of each mood of one song, and of each tag, if any are told.
 
         Raises:
             InputError: the file cannot be read, decoded, or is too short; the message names it.
@@ -66,15 +79,13 @@ class RegisteredModel:
         except OSError as error:
             raise InputError(f"{path}: cannot be opened: {error.strerror}; give a song's file") from error
         try:
-            found, tags = self._process.answer(path)
+            return self._process.answer(path)
         except SongError as error:
             raise InputError(f"{path}: {str(error).removeprefix(f'{path.name}: ')}") from error
         except VersionError as error:
             raise InputError(f"{path}: {self.version} {error}") from error
         except LostError as error:
             raise UnavailableError(f"{path}: {self.version}: {error}") from error
-        why = dict(sorted(tags.items(), key=lambda tag: -tag[1])[:SHOWN_TAGS])
-        return Prediction(max(found, key=found.__getitem__), found, why)
 
     def close(self) -> None:
         """End the version's process."""

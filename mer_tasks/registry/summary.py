@@ -36,6 +36,7 @@ def retraining_summary(
         "",
         on_one_line(f"Accuracy out of fold on {n} {songs}, protocol {protocol}."),
         "",
+        *(f"- Finding: {on_one_line(one['text'])}" for one in comparison["findings"]),
         f"- Registered: {version['name']} version {version['version']} ({version['model']})",
         f"- Decision: {_decided(decision)}",
     ]

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from mer_tasks.catalog.clips import record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import SONG_COLUMNS, Snapshot, read_snapshot, write_snapshot
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import items, labels, tracks
-from mer_tasks.catalog.snapshot import take_snapshot
+from mer_tasks.catalog.snapshot import take_snapshot, unlabelled_songs
 from mer_tasks.domain import SPOTIFY_FEATURES, Clip, ClipOutcome, normalised
 from mer_tasks.errors import InputError
 from mer_tasks.settings import Params
@@ -403,3 +403,22 @@ def test_the_real_tables_hold_seven_songs_with_two_moods_and_ten_under_two_ids(
         kinds = snapshot.left_out["reason"].str.split(":").str[0].str.split(" as ").str[0].value_counts()
         assert len(snapshot.songs) == 1171
         assert kinds.to_dict() == {"same song": 10, "two moods": 7}
+
+
+def test_unlabelled_songs_have_a_clip_and_no_id_of_theirs_a_mood(
+    catalog: Catalog, file: Path, settings: Settings
+) -> None:
+    bring(catalog, file, "labelled sad One", "person happy Two")
+    for name in ("alone", "twin", "other-id", "of-labelled", "without-clip"):
+        put_in_collection(catalog, name)
+        with catalog.transaction() as connection:
+            connection.execute(update(items).where(items.c.track_id == name).values(title=name))
+    clips = {"labelled": "1", "of-labelled": "1", "alone": "2", "twin": "3", "other-id": "3", "person": "4"}
+    for name, sha256 in clips.items():
+        record_clip(catalog, ClipOutcome(name, clip(sha256)), "r", NOON)
+    found = unlabelled_songs(catalog, settings, "r")
+    assert found["track_id"].tolist() == ["alone", "other-id"]
+    assert found["clip_sha256"].tolist() == ["2".ljust(64, "0"), "3".ljust(64, "0")]
+    assert list(found.columns) == list(SONG_COLUMNS) and found["mood"].isna().all()
+    state(catalog, "twin", "calm", "person:ann")
+    assert unlabelled_songs(catalog, settings, "r")["track_id"].tolist() == ["alone"]

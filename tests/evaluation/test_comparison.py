@@ -21,7 +21,7 @@ from mer_tasks.evaluation.comparison import (
 )
 from mer_tasks.evaluation.result import write_result
 from mer_tasks.evaluation.scores import score_predictions
-from mer_tasks.settings import EvaluationSettings, Params
+from mer_tasks.settings import EvaluationSettings, Machine, Params
 from mer_tasks.workspace import Workspace
 from tests.evaluation.results import (
     model_result,
@@ -31,6 +31,7 @@ from tests.evaluation.results import (
     with_errors,
     with_models,
 )
+from tests.evaluation.workspaces import write_summary
 
 MOODS_BY_ID = some_moods(40)
 IDS = list(MOODS_BY_ID)
@@ -40,9 +41,17 @@ Answers = Mapping[str, str]
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    workspace = Workspace(tmp_path)
-    write_snapshot(snapshot_of(MOODS_BY_ID), workspace.snapshot)
+    """A data set with a `summary` that tells nothing."""
+    workspace, clips = Workspace(tmp_path), {song: song.ljust(64, "0") for song in IDS}
+    snapshot = snapshot_of(MOODS_BY_ID, clip_sha256=clips)
+    write_snapshot(snapshot, workspace.snapshot)
+    noise = np.random.default_rng(0).normal(size=(len(IDS), 4)).astype(np.float32)
+    write_summary(workspace, snapshot.songs, noise)
     return workspace
+
+
+def compared(workspace: Workspace, params: Params) -> dict[str, Any]:
+    return compare_models(workspace, params, Machine(home=workspace.root, device="cpu"))
 
 
 @pytest.fixture
@@ -76,7 +85,7 @@ def test_models_are_ranked_by_accuracy_out_of_fold(
         good=with_errors(MOODS_BY_ID, *IDS[:4]),
         fair=with_errors(MOODS_BY_ID, *IDS[:10]),
     )
-    comparison = compare_models(workspace, params)
+    comparison = compared(workspace, params)
     assert ranking(comparison) == ["good", "fair", "poor"]
     assert comparison["best"] == "good"
     assert [row["accuracy"] for row in comparison["models"]] == [0.9, 0.75, 0.25]
@@ -93,7 +102,7 @@ def test_a_model_with_easier_songs_does_not_win_by_them(
     easy_only = with_errors(
         {track_id: MOODS_BY_ID[track_id] for track_id in easy}, *easy[:2]
     )  # of 20, 18 right
-    comparison = compare_models(workspace, trained(easy_only=easy_only, all_songs=all_songs))
+    comparison = compared(workspace, trained(easy_only=easy_only, all_songs=all_songs))
     own = {row["model"]: row["n_own"] for row in comparison["models"]}
     assert own == {"easy_only": 20, "all_songs": 40}
     assert ranking(comparison) == ["all_songs", "easy_only"]
@@ -110,7 +119,7 @@ def test_songs_of_any_models_holdout_are_not_compared(
         good_there=with_errors(MOODS_BY_ID, IDS[9]),
         poor_there=with_errors(MOODS_BY_ID, *holdout),
     )
-    comparison = compare_models(workspace, params)
+    comparison = compared(workspace, params)
     assert ranking(comparison) == ["poor_there", "good_there"]
     rows = {row["model"]: row for row in comparison["models"]}
     assert rows["poor_there"]["n"] == 32
@@ -128,7 +137,7 @@ def test_equal_accuracy_is_ranked_by_macro_f1_and_then_by_name(
         a=with_errors(MOODS_BY_ID, *spread),
         z=with_errors(MOODS_BY_ID, *sad[:4]),
     )
-    comparison = compare_models(workspace, params)
+    comparison = compared(workspace, params)
     assert {row["accuracy"] for row in comparison["models"]} == {0.9}
     by_f1 = {row["model"]: row["macro_f1"] for row in comparison["models"]}
     assert by_f1["a"] == by_f1["b"] > by_f1["z"]
@@ -141,7 +150,7 @@ def test_scores_are_those_of_the_shared_songs(workspace: Workspace, trained: Cal
     one = with_errors({track_id: MOODS_BY_ID[track_id] for track_id in IDS[5:]}, *IDS[10:20])
     other = with_errors({track_id: MOODS_BY_ID[track_id] for track_id in IDS[:-5]}, *IDS[12:30:3])
     params = trained(one=one, other=other)
-    rows = {row["model"]: row for row in compare_models(workspace, params)["models"]}
+    rows = {row["model"]: row for row in compared(workspace, params)["models"]}
     shared = set(one) & set(other)
     for name, predicted in (("one", one), ("other", other)):
         table = predictions({track_id: predicted[track_id] for track_id in shared}, MOODS_BY_ID)
@@ -159,14 +168,14 @@ def test_the_best_is_compared_with_each_other_in_pairs_of_songs(
         near=with_errors(MOODS_BY_ID, *IDS[:6]),
         far=with_errors(MOODS_BY_ID, *IDS[:36]),
     )
-    differences = compare_models(workspace, params)["differences"]
+    differences = compared(workspace, params)["differences"]
     assert [(one["better"], one["than"]) for one in differences] == [("best", "near"), ("best", "far")]
     assert [one["gain"] for one in differences] == pytest.approx([2 / 40, 32 / 40])
     assert differences[0]["gain_low"] == 0.0 and differences[1]["gain_low"] > 0.5
 
 
 def test_one_model_alone_is_the_best(workspace: Workspace, trained: Callable[..., Params]) -> None:
-    comparison = compare_models(workspace, trained(only=MOODS_BY_ID))
+    comparison = compared(workspace, trained(only=MOODS_BY_ID))
     assert (comparison["best"], comparison["differences"]) == ("only", [])
 
 
@@ -176,14 +185,14 @@ def test_models_of_other_data_or_protocol_are_refused(
 ) -> None:
     params = trained(one=MOODS_BY_ID, other=MOODS_BY_ID, changes=changes)
     with pytest.raises(InputError, match=r"different snapshots or protocols; .* dvc repro$"):
-        compare_models(workspace, params)
+        compared(workspace, params)
     assert not workspace.comparison.exists()
 
 
 def test_models_that_share_no_song_are_refused(workspace: Workspace, trained: Callable[..., Params]) -> None:
     halves = [{track_id: MOODS_BY_ID[track_id] for track_id in ids} for ids in (IDS[:20], IDS[20:])]
     with pytest.raises(InputError, match=r"^models: one, other share no song, .*; see what each reads$"):
-        compare_models(workspace, trained(one=halves[0], other=halves[1]))
+        compared(workspace, trained(one=halves[0], other=halves[1]))
 
 
 def test_a_model_that_is_not_trained_is_one_line(
@@ -194,7 +203,7 @@ def test_a_model_that_is_not_trained_is_one_line(
     with pytest.raises(
         InputError, match=r"other\.json: no such file; run mer train other, or dvc repro, first$"
     ):
-        compare_models(workspace, params)
+        compared(workspace, params)
 
 
 def test_the_comparison_is_written_and_read(workspace: Workspace, trained: Callable[..., Params]) -> None:
@@ -203,11 +212,11 @@ def test_the_comparison_is_written_and_read(workspace: Workspace, trained: Calla
     ):
         read_comparison(workspace)
     params = trained(one=MOODS_BY_ID, other=with_errors(MOODS_BY_ID, *IDS[:9]))
-    comparison = compare_models(workspace, params)
+    comparison = compared(workspace, params)
     assert read_comparison(workspace) == comparison
     assert (workspace.plots("comparison") / "accuracy.png").read_bytes().startswith(b"\x89PNG")
     first = workspace.comparison.read_bytes()
-    compare_models(workspace, params)
+    compared(workspace, params)
     assert workspace.comparison.read_bytes() == first
 
 
@@ -244,6 +253,7 @@ def test_the_table_lists_the_models_in_order() -> None:
             "songs": "songs of mine",
             "protocol": "grouped",
             "baselines": [majority],
+            "findings": [{"rule": "predicted shares", "text": "short predicts nothing but calm"}],
             "hardest": [song | {"probability": 0.0123}] * 9,
         }
     )
@@ -252,7 +262,8 @@ def test_the_table_lists_the_models_in_order() -> None:
         "a_model_of_long_name summary    0.968  0.400 to 1.000     0.450    1.100    31  1.000",
         "short                summary    0.500  0.400 to 0.600     0.450    1.100    31  -",
         "Scores on songs of mine, protocol grouped.",
-        "Without a model: majority 0.250.",
+        "To be seen beside: majority 0.250.",
+        "short predicts nothing but calm",
         "Hardest for all, and worth a listen (metrics/comparison.json has more):",
         *["  1  Some - One: sad, predicted calm; 0.012 for its own mood"] * 5,
         "short has predictions for 39 songs; it is compared on the 31 that all share.",
@@ -262,13 +273,18 @@ def test_the_table_lists_the_models_in_order() -> None:
 def test_columns_stay_in_line_whatever_a_representation_is_called() -> None:
     models = [table_row("m", reads=reads) for reads in ("image", "the_output_of_a_network")]
     table = comparison_table(
-        {"models": models, "songs": "songs", "protocol": "grouped", "baselines": [], "hardest": []}
+        {
+            "models": models,
+            "songs": "songs",
+            "protocol": "grouped",
+            **{key: [] for key in ("baselines", "findings", "hardest")},
+        }
     )
     assert len({line.index("0.500") for line in table.splitlines()[1:3]}) == 1
 
 
 def test_the_table_is_made_of_what_was_written(workspace: Workspace, trained: Callable[..., Params]) -> None:
-    comparison = compare_models(workspace, trained(one=MOODS_BY_ID, other=with_errors(MOODS_BY_ID, IDS[0])))
+    comparison = compared(workspace, trained(one=MOODS_BY_ID, other=with_errors(MOODS_BY_ID, IDS[0])))
     written = json.loads(workspace.comparison.read_text())
     assert comparison_table(written) == comparison_table(comparison)
     assert "other summary    0.975" in comparison_table(written)
@@ -283,13 +299,26 @@ def test_baselines_and_slices_stand_beside_the_models(
         for axis, name in enumerate(("valence", "energy"))
     }
     loudness = {track_id: -30.0 + place for place, track_id in enumerate(IDS)}
-    snapshot = snapshot_of(MOODS_BY_ID, **axes, clip_loudness_lufs=loudness)
+    clips = {song: song.ljust(64, "0") for song in IDS}
+    snapshot = snapshot_of(MOODS_BY_ID, **axes, clip_sha256=clips, clip_loudness_lufs=loudness)
     write_snapshot(snapshot, workspace.snapshot)
-    comparison = compare_models(workspace, trained(one=with_errors(MOODS_BY_ID, *IDS[:10])))
-    assert [row["baseline"] for row in comparison["baselines"]] == ["majority", "probe (valence, energy)"]
+    comparison = compared(workspace, trained(one=with_errors(MOODS_BY_ID, *IDS[:10])))
+    beside = ["majority", "shuffled labels", "probe (valence, energy)"]
+    assert [row["baseline"] for row in comparison["baselines"]] == beside
     by_loudness = {row["slice"]: row["accuracy"] for row in comparison["slices"]}
     assert by_loudness == {"quiet": pytest.approx(4 / 14, abs=1e-3), "medium": 1.0, "loud": 1.0}
+    assert [one["rule"] for one in comparison["findings"]] == ["derived labels"]
     assert "labels look derived" in comparison_table(comparison)
+
+
+def test_shares_far_from_the_training_data_s_are_a_finding(
+    workspace: Workspace, trained: Callable[..., Params]
+) -> None:
+    comparison = compared(workspace, trained(even=MOODS_BY_ID, one_sided=dict.fromkeys(IDS, "energetic")))
+    (found,) = comparison["findings"]
+    assert found["rule"] == "predicted shares"
+    assert found["text"].startswith("one_sided predicts shares far from the training data's: 0% sad (of 25%)")
+    assert found["text"] in comparison_table(comparison).splitlines()
 
 
 @pytest.fixture

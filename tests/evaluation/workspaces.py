@@ -1,6 +1,7 @@
 """A workspace with a snapshot and representations of synthetic songs, written as `mer snapshot` and `mer features` do."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,18 @@ def summary_of(songs: pd.DataFrame) -> np.ndarray:
 
 def write_summary(workspace: Workspace, songs: pd.DataFrame, values: np.ndarray) -> None:
     """Write a row of statistics for each of the songs."""
-    folder = workspace.representation("summary")
+    names = [f"statistic_{column}" for column in range(values.shape[1])]
+    write_table(workspace, "summary", songs, values, names)
+
+
+def write_table(
+    workspace: Workspace, name: str, songs: pd.DataFrame, values: np.ndarray, names: Sequence[str]
+) -> None:
+    """Write a representation that is a row for each of the songs."""
+    folder = workspace.representation(name)
     folder.mkdir(parents=True, exist_ok=True)
     rows = dict(zip(songs["clip_sha256"], values, strict=True))
-    for name, clips in part_files(rows):
-        write_part_file(folder / name, {clip: rows[clip] for clip in clips})
+    for file, clips in part_files(rows):
+        write_part_file(folder / file, {clip: rows[clip] for clip in clips})
     write_csv(songs[["track_id", "clip_sha256"]], folder / MANIFEST)
-    names = [f"statistic_{column}" for column in range(values.shape[1])]
-    write_meta(folder, {"representation": "summary", "names": names, "shape": list(values.shape)})
+    write_meta(folder, {"representation": name, "names": list(names), "shape": list(values.shape)})

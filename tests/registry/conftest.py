@@ -61,7 +61,7 @@ class Project:
         )
         for model in self.params.models:
             train_model(self.workspace, self.params, machine, model)
-        compare_models(self.workspace, self.params)
+        compare_models(self.workspace, self.params, machine)
 
     def register(self, model: str | None = None) -> str:
         """Register a model; return the version's number."""

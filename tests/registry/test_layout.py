@@ -131,7 +131,7 @@ def test_a_network_of_a_table_is_carried_as_well(project: Project) -> None:
     values = shrunk_params()["models"]["neural_network"] | {"system": "neural_network", "epochs": 2}
     project.values["models"] = {"small": values}
     train_model(project.workspace, project.params, project.machine, "small")
-    compare_models(project.workspace, project.params)
+    compare_models(project.workspace, project.params, project.machine)
     assert project.register("small") == "1"
     with RegisteredModel(project.machine, "models:/mood/1") as model:
         files = {path.suffix for path in (model.folder / "artifacts" / "version" / "model").iterdir()}

@@ -11,6 +11,7 @@ from mer_tasks.settings import Machine
 COMPARISON = {
     "songs": "songs of a\nb",
     "protocol": "grouped",
+    "findings": [{"rule": "predicted shares", "text": "bad predicts\nnothing but calm"}],
     "models": [
         {"model": "good", "reads": "summary", "accuracy": 0.8694, "accuracy_low": 0.78, "accuracy_high": 0.94}
         | {"n": 84, "holdout_accuracy": 0.5},
@@ -31,6 +32,7 @@ def test_a_summary_has_scores_version_decision_and_addresses() -> None:
         "",
         "Accuracy out of fold on 84 songs of a b, protocol grouped.",
         "",
+        "- Finding: bad predicts nothing but calm",
         "- Registered: mood version 3 (good)",
         "- Decision: not promoted: gains 0.01 on 20 songs",
         "- Run in MLflow: http://m/run",
