@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.audio.cut import clip_path
+from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, write_snapshot
+from mer_tasks.catalog.ledger import Promotion, list_promotions
 from mer_tasks.domain import MOODS
 from mer_tasks.registry.aliases import CHALLENGER, CHAMPION
-from mer_tasks.registry.promotion import Decision, promote
+from mer_tasks.registry.promotion import Decision, PersonsWord, promote, roll_back
 from mer_tasks.registry.training_data import TrainingData, write_training_data
 from mer_tasks.settings import Machine, Params, load_machine, parse_params
 from mer_tasks.workspace import Workspace
@@ -107,7 +110,31 @@ class Scene:
         return str(made.version)
 
     def promote(self, version: str | None = None, force: bool = False) -> Decision:
-        return promote(self.workspace, self.params, self.machine, version, force)
+        person = PersonsWord("ann", "sounds better") if force else None
+        return promote(self.workspace, self.params, self.machine, version, person)
+
+    def roll_back(self, version: str | None = None) -> Decision:
+        return roll_back(self.params, self.machine, PersonsWord("bob", "calls all calm"), version)
+
+    @property
+    def ledger(self) -> list[Promotion]:
+        return list_promotions(Catalog.open(self.machine.catalog_url), "mood")
+
+    @property
+    def changes(self) -> list[tuple[str, str | None, str | None]]:
+        """How, from and to which version, of every row of the ledger."""
+        return [(row.kind, row.from_version, row.to_version) for row in self.ledger]
+
+    def delete(self, number: str, dangling: bool = False) -> None:
+        """Delete a version in MLflow, as its REST API does where `dangling`: the alias champion stays on it."""
+        self.client.delete_model_version("mood", number)
+        if dangling:
+            with sqlite3.connect(self.machine.home / "mlflow" / "mlflow.db") as connection:
+                connection.execute(
+                    "INSERT OR REPLACE INTO registered_model_aliases (name, alias, version)"
+                    " VALUES ('mood', 'champion', ?)",
+                    (number,),
+                )
 
     @property
     def champion(self) -> str | None:

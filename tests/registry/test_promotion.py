@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.tracking import MlflowClient
 
 from mer_tasks.errors import InputError
 from mer_tasks.registry import promotion
 from mer_tasks.registry.aliases import CHALLENGER, CHAMPION, IN_SERVICE, PREVIOUS, TAKEN_OUT
 from mer_tasks.registry.gate import Verdict, judge
-from mer_tasks.registry.promotion import DECISION
+from mer_tasks.registry.promotion import DECISION, PersonsWord, promote
 from tests.registry.conftest import Project
 from tests.registry.scene import Scene
 
@@ -102,16 +101,6 @@ def test_what_a_person_decides_during_the_comparison_stays(
     assert TAKEN_OUT in scene.tags(old)
 
 
-def test_a_move_by_hand_after_a_crash_half_way_is_noticed(scene: Scene) -> None:
-    old, new = scene.add(), scene.add()
-    scene.client.set_registered_model_alias("mood", CHAMPION, new)
-    scene.client.set_registered_model_tag("mood", IN_SERVICE, f"{new} {old}")  # killed before the last step
-    scene.promote(new)
-    scene.client.set_registered_model_alias("mood", CHAMPION, old)  # by hand, in MLflow's page
-    scene.promote(old)
-    assert TAKEN_OUT in scene.tags(new)
-
-
 @pytest.mark.parametrize("where", ["version", "workspace"])
 def test_the_paper_s_protocol_promotes_nothing(scene: Scene, where: str) -> None:
     scene.add(protocol="paper" if where == "version" else "grouped")
@@ -135,7 +124,7 @@ def test_a_clearly_better_challenger_takes_over(scene: Scene) -> None:
     assert "p 0.000, passes: more than 0 at p 0.05 or less is needed" in decision.reason
     assert str(scene.client.get_model_version_by_alias("mood", PREVIOUS).version) == old
     assert TAKEN_OUT not in scene.tags(old)
-    assert scene.client.get_registered_model("mood").tags[IN_SERVICE] == new
+    assert scene.client.get_registered_model("mood").tags[IN_SERVICE].startswith(f"{new} since 20")
 
 
 def test_luck_does_not_take_over(scene: Scene) -> None:
@@ -295,26 +284,6 @@ def test_an_alias_deleted_in_mlflow_s_page_is_too(scene: Scene) -> None:
     assert scene.promote().champion == second  # the first champion's rule, anew
 
 
-def test_what_was_interrupted_is_no_person_s_deed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = scene.add(wrong=scene.ids(12))
-    scene.promote(force=True)
-    new = scene.add()
-    original = MlflowClient.set_registered_model_alias
-    for step in (PREVIOUS, CHAMPION):
-
-        def killed_at(client: MlflowClient, name: str, alias: str, number: str, step: str = step) -> None:
-            if alias == step:
-                raise KeyboardInterrupt
-            original(client, name, alias, number)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, "set_registered_model_alias", killed_at)
-            with pytest.raises(KeyboardInterrupt):
-                scene.promote()
-    assert scene.promote().champion == new
-    assert TAKEN_OUT not in scene.tags(old) and TAKEN_OUT not in scene.tags(new)
-
-
 def test_no_challenger_no_such_version(scene: Scene) -> None:
     with pytest.raises(
         InputError, match=r"^mood@challenger: no such version; run mer register, or give --version$"
@@ -329,14 +298,9 @@ def test_no_challenger_no_such_version(scene: Scene) -> None:
 def test_a_champion_deleted_in_mlflow_is_one_line(scene: Scene) -> None:
     first = scene.add()
     scene.promote()
-    scene.client.delete_model_version("mood", first)
-    database = scene.machine.home / "mlflow" / "mlflow.db"
-    with sqlite3.connect(database) as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO registered_model_aliases (name, alias, version) VALUES ('mood', 'champion', 1)"
-        )
+    scene.delete(first, dangling=True)
     second = scene.add()
-    told = r"^mood@champion: is version 1, which was deleted in MLflow; choose another one with mer promote --version N --force$"
+    told = r"^mood@champion: is version 1, which was deleted in MLflow; choose another one with mer rollback, or mer promote --version N --force$"
     with pytest.raises(InputError, match=told):
         scene.promote()
     assert scene.promote(second, force=True).champion == second
@@ -379,10 +343,8 @@ def test_a_version_that_cannot_answer_here_is_one_line(scene: Scene) -> None:
 
 def test_real_models_from_audio(served: Project) -> None:
     served.values["promotion"]["max_p_value"] = 0.5  # three artists prove no more
-    from mer_tasks.registry.promotion import promote
-
     first = promote(served.workspace, served.params, served.machine, "1")
     assert not first.promoted and "not both above" in first.reason
-    promote(served.workspace, served.params, served.machine, "1", force=True)
+    promote(served.workspace, served.params, served.machine, "1", PersonsWord("", "begin"))
     decision = promote(served.workspace, served.params, served.machine)
     assert decision.promoted and decision.champion == "2" and "holdout songs new to it" in decision.reason
