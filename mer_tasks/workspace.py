@@ -56,6 +56,11 @@ class Workspace:
         """The folder of one representation of the data set."""
         return self.features / name
 
+    @property
+    def verdict(self) -> Path:
+        """The folder of what the gate said last."""
+        return self.root / "data" / "verdict"
+
     def predictions(self, model: str) -> Path:
         """A model's predictions, a row a song."""
         return self.root / "data" / "predictions" / f"{model}.csv"

@@ -19,14 +19,36 @@ HEADER = ("when", "version", "before", "how", "songs", "by", "why")
 
 
 @app.command()
+def judge(
+    version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a version with the champion on songs neither was trained on, and say whether it passes the gate.
+
+    Writes data/verdict, and the same into MLflow beside the version's training. Promotes nothing.
+
+    Example:  [bold]mer judge[/bold]
+    """
+    from mer_tasks.registry.promotion import judge_version
+
+    judgement = judge_version(project.workspace(), project.params(), project.machine(), version)
+    for line in [json.dumps(asdict(judgement))] if as_json else judgement.markdown.split("\n"):
+        print_line(line)
+
+
+@app.command()
 def promote(
     version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,
     force: Annotated[bool, typer.Option("--force", help="A person decides: compare nothing.")] = False,
     by: Annotated[str, typer.Option(help="With --force: who decides; else who runs this.")] = "",
     reason: Annotated[str, typer.Option(help="With --force: why.")] = "a person decided",
+    instead_of: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="With --force: only if this one, or none, is in service."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a version into service as mood@champion if it beats the champion on songs neither was trained on.
+    """Put a version into service as mood@champion if it passes the gate: see mer judge.
 
     Examples:
 
@@ -37,7 +59,7 @@ def promote(
     from mer_tasks.registry.promotion import PersonsWord
     from mer_tasks.registry.promotion import promote as promote_version
 
-    person = PersonsWord(by, reason) if force else None
+    person = PersonsWord(by, reason, instead_of) if force else None
     decision = promote_version(project.workspace(), project.params(), project.machine(), version, person)
     _print_decision(decision, as_json)
 

@@ -29,7 +29,7 @@ def slices(
     return [
         {"by": by, "slice": name}
         | {key: value for key, value in _scores(table[inside], evaluation).items() if key in SHOWN}
-        for by, name, inside in _slices(known)
+        for by, name, inside in each_slice(known)
         if 0 < inside.sum() < len(table)
     ]
 
@@ -38,8 +38,8 @@ def _scores(table: pd.DataFrame, evaluation: EvaluationSettings) -> dict[str, An
     return score_predictions(table, evaluation).as_json()
 
 
-def _slices(songs: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
-    """What is sliced by, the slice's name and which songs are in it."""
+def each_slice(songs: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
+    """What is sliced by, the slice's name and which of a snapshot's songs are in it."""
     of_song = songs["collections"].str.split(SEPARATOR)
     for name in sorted({one for names in of_song for one in names}):
         yield "collection", name, of_song.map(lambda names, name=name: name in names).to_numpy(bool)

@@ -58,19 +58,16 @@ class Service:
         """Put a version in the place of the champion; `champion` is what the method of this name gave."""
         self._carry_out(self._add(champion, number, change))
 
-    def versions_before(self, champion: str | None) -> list[str]:
-        """The versions that were in service before, the latest first, whether or not they still exist.
+    def former_champions(self, champion: str | None) -> list[str]:
+        """The versions that were in service before, each once, the latest first, whether or not they still exist."""
+        numbers = dict.fromkeys(row.to_version for row in reversed(list_promotions(self._catalog, self.name)))
+        return [one for one in numbers if one is not None and one != champion]
 
-        Each once, and without those that a person went back from, the last time that they were there.
-        """
-        rows = list_promotions(self._catalog, self.name)
-        left_by: dict[str | None, Kind] = {row.from_version: row.kind for row in rows}
-        numbers = dict.fromkeys(row.to_version for row in reversed(rows))
-        return [
-            one
-            for one in numbers
-            if one is not None and one != champion and left_by.get(one) not in ("rollback", "mlflow")
-        ]
+    def versions_to_go_back_to(self, champion: str | None) -> list[str]:
+        """Those of them that nobody went back from, the last time that they were in service."""
+        left_by = {row.from_version: row.kind for row in list_promotions(self._catalog, self.name)}
+        former = self.former_champions(champion)
+        return [one for one in former if left_by.get(one) not in ("rollback", "mlflow")]
 
     def _add(self, old: str | None, new: str | None, change: Change) -> Promotion:
         who = change.decided_by or who_runs()

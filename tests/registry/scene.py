@@ -50,7 +50,10 @@ class Scene:
         self.workspace = Workspace(root)
         self.values = shrunk_params()
         self.values["evaluation"] |= {"holdout_share": 0.9999, "holdout_per_mood": 500}
-        self.values["promotion"] = {"min_gain": 0.0, "max_p_value": 0.05, "min_accuracy_low": 0.25}
+        self.values["promotion"] |= {"min_gain": 0.0, "max_p_value": 0.05, "min_accuracy_low": 0.25}
+        self.values["promotion"]["max_calibration_loss"] = (
+            1.0  # these versions are as sure when they are wrong
+        )
         (root / "var" / "mlflow").mkdir(parents=True)
         shutil.copy(database, root / "var" / "mlflow" / "mlflow.db")
         uri = self.machine.mlflow_uri
@@ -105,9 +108,17 @@ class Scene:
         write_training_data(TrainingData(**values | training), folder)
         trained_by = {"evaluation": {"protocol": protocol}}
         fake_version(folder, SCRIPT, params=trained_by, scores={"accuracy_low": accuracy_low})
-        made = self.client.create_model_version("mood", folder.as_uri())
+        made = self.client.create_model_version("mood", folder.as_uri(), run_id=self._run())
         self.client.set_registered_model_alias("mood", CHALLENGER, made.version)
         return str(made.version)
+
+    def _run(self) -> str:
+        """The id of a new run, whose files lie in this project."""
+        experiment = self.client.get_experiment_by_name("mood")
+        if experiment:
+            return str(self.client.create_run(experiment.experiment_id).info.run_id)
+        self.client.create_experiment("mood", (self.machine.home / "mlflow" / "artifacts").as_uri())
+        return self._run()
 
     def promote(self, version: str | None = None, force: bool = False) -> Decision:
         person = PersonsWord("ann", "sounds better") if force else None
