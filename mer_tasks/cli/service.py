@@ -18,6 +18,24 @@ if TYPE_CHECKING:
 HEADER = ("when", "version", "before", "how", "songs", "by", "why")
 
 
+@app.command("serve-check")
+def serve_check(
+    version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load a version as it is loaded in service, and ask it a few songs of the data set.
+
+    Example:  [bold]mer serve-check[/bold]
+    """
+    from mer_tasks.registry.serve_check import check_serving
+
+    found = check_serving(project.workspace(), project.params(), project.machine(), version)
+    if as_json:
+        print_line(json.dumps(asdict(found) | {"line": found.line}))
+    else:
+        print_line(f"version {found.version} {found.line}")
+
+
 @app.command()
 def judge(
     version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,

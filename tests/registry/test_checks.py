@@ -80,7 +80,7 @@ def test_few_songs_of_one_artist_are_no_evidence(params: Params) -> None:
 
 def test_being_sure_without_being_right_is_refused(params: Params) -> None:
     old = answers(dict.fromkeys(MOODS, 4))  # right in 73 %, sure of 70 %
-    for sure, expected in ((0.7, True), (0.75, True), (0.95, False)):
+    for sure, expected in ((0.7, True), (0.75, True), (0.95, True), (0.99, False)):
         new = answers(dict.fromkeys(MOODS, 4), sure=sure)
         check = checks.calibration(new, old, params.evaluation, params.promotion)
         assert check.passed == expected
