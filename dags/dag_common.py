@@ -83,6 +83,7 @@ class RetryByKind(ExceptionRetryPolicy):
 
 
 DEFAULT_ARGS = {
+    "owner": "mer",
     # A worker that is lost or a database that is busy comes back within minutes. What was finished is
     # kept, so a retry repeats only what failed.
     "retries": 2,
@@ -120,12 +121,17 @@ def check_form(form: Mapping[str, Param]) -> None:
         raise AirflowFailException(f"{', '.join(unknown)}: no such field; there are {', '.join(form)}")
 
 
-def model_names() -> list[str]:
-    """The models of `params.yaml`, for a form; only their names, so that parsing a DAG stays cheap."""
+def params_section(name: str) -> dict[str, Any]:
+    """A section of `params.yaml` as it is written there, unchecked, so that parsing a DAG stays cheap."""
     import yaml
 
-    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
-    return list(params["models"])
+    section: dict[str, Any] = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))[name]
+    return section
+
+
+def model_names() -> list[str]:
+    """The models of `params.yaml`, for a form."""
+    return list(params_section("models"))
 
 
 def mer_json(folder: Path, *command: str) -> dict[str, Any]:

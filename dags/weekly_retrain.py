@@ -4,6 +4,7 @@ The work is `mer_tasks`, called in the tasks: while Airflow parses this file, on
 standard library are imported. Each stage of `dvc.yaml` is one task, run in a DVC workspace of its own run.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from airflow.sdk import (
     task,
 )
 from airflow.sdk.exceptions import AirflowSkipException
+from dag_approval import BY_PERSON, BY_RULE, NEVER, ask_for_approval, reason_of, refusal
 from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, log_lines, machine, mer_json, model_names
 
 if TYPE_CHECKING:
@@ -68,12 +70,28 @@ FORM = {
         title="Protocol",
         description=f"How models are scored. {AS_IN_PARAMS}",
     ),
+    "size": Param(
+        "full",
+        type="string",
+        enum=["full", "quick"],
+        values_display={
+            "full": "full: as in params.yaml",
+            "quick": f"quick: only {MODELS[0]}, unless models are named, and two folds",
+        },
+        title="Full or quick",
+        description="A quick run shows in minutes whether everything works; its version is judged as any other.",
+    ),
     "promote": Param(
-        True,
-        type="boolean",
-        title="Promote automatically",
-        description="Put the new version in service when it passes the gate. Otherwise it stays registered, "
-        "and a person runs mer promote in the run's folder.",
+        BY_RULE,
+        type="string",
+        enum=[BY_RULE, BY_PERSON, NEVER],
+        values_display={
+            BY_RULE: "by rule: when it passes the gate",
+            BY_PERSON: "by a person, who is shown the gate's verdict and asked",
+            NEVER: "never: it stays registered, for mer promote in the run's folder",
+        },
+        title="Promote",
+        description="Who decides whether the new version goes into service.",
     ),
 }
 
@@ -82,6 +100,9 @@ OVERRIDES = {
     "protocol": "evaluation.protocol",
 }
 """Which key of `params.yaml` a field of the form overrides."""
+
+QUICK = {"evaluation.folds": 2}
+"""What a quick run overrides."""
 
 
 class PageLink(BaseOperatorLink):
@@ -120,7 +141,7 @@ LINKS = (PageLink("Run in MLflow", "run_page"), PageLink("Version in MLflow", "v
         "Keeps the mood model fresh: every Monday at 04:00 UTC, and by hand with **Trigger**.\n\n"
         "The songs that the catalog knows become a data set; a critical finding in it stops the run. Models are "
         "trained on it, compared, and the best is registered in MLflow as `mood`. It becomes `mood@champion` when "
-        "it is better than the model in service on songs that neither was trained on.\n\n"
+        "it is better than the model in service on songs that neither was trained on, or when a person says so.\n\n"
         "A failed task sends an alert. `docs/weekly-retraining.md` explains how to read, repeat and repair a run."
     ),
 )
@@ -141,7 +162,7 @@ def weekly_retrain() -> None:
         check_form(FORM)
         form = get_current_context()["params"]
         workspace = create_workspace(
-            Workspace(PROJECT), _workspace().root, _overrides(), form["models"], machine()
+            Workspace(PROJECT), _workspace().root, _overrides(), _models(form), machine()
         )
         check_run(load_params(workspace.params_file), machine())
         prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
@@ -221,15 +242,45 @@ def weekly_retrain() -> None:
         return mer_json(_workspace().root, "register")
 
     @task
+    def serve_check() -> dict[str, Any]:
+        """Load the new version as it is loaded in service, and ask it a few songs; red when it does not answer."""
+        return mer_json(_workspace().root, "serve-check")
+
+    @task
+    def gate() -> dict[str, Any]:
+        """Compare the new version with the champion, on songs new to both; the result is the verdict.
+
+        The log shows it; the version in MLflow has it with pictures, `data/verdict` in the run's workspace too.
+        """
+        verdict = mer_json(_workspace().root, "judge")
+        log_lines(verdict["markdown"])
+        return verdict
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
     def promote() -> dict[str, Any]:
-        """Put the new version in service if it beats the one there; skipped when the form leaves it to a person."""
-        if not get_current_context()["params"]["promote"]:
+        """Put the new version in service by the rule or by a person's yes; skipped without one."""
+        ti, wanted = get_current_context()["ti"], get_current_context()["params"]["promote"]
+        verdict, answer = ti.xcom_pull(task_ids="gate"), ti.xcom_pull(task_ids="approval")
+        if wanted == NEVER:
             raise AirflowSkipException(f"Left to a person by the form: cd {_workspace().root} && mer promote")
-        return mer_json(_workspace().root, "promote")
+        if wanted == BY_RULE or verdict["settled"]:
+            return mer_json(_workspace().root, "promote")
+        options = [
+            f"--version={verdict['version']}",
+            f"--instead-of={verdict['champion'] or 'none'}",
+            f"--by={answer['responded_by_user']['name']}",
+            f"--reason={reason_of(answer) or 'approved in Airflow'}",
+        ]
+        return mer_json(_workspace().root, "promote", "--force", *options)
 
     @task(trigger_rule=TriggerRule.NONE_FAILED, outlets=[VERSIONS], show_return_value_in_logs=False)
-    def report(version: dict[str, Any], decision: dict[str, Any] | None) -> dict[str, Any]:
-        """Say what came of the run: every model's scores, the version, the decision, and its pages in MLflow.
+    def report(
+        version: dict[str, Any],
+        served: dict[str, Any],
+        verdict: dict[str, Any],
+        decision: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Say what came of the run: every model's scores, the version, the verdict, the decision, pages in MLflow.
 
         The log has it as text, the result and the event of the asset `versions` as Markdown and values; two
         buttons open MLflow.
@@ -238,10 +289,18 @@ def weekly_retrain() -> None:
         from mer_tasks.registry.summary import retraining_summary
 
         comparison = read_comparison(_workspace())
-        summary = retraining_summary(comparison, version, decision)
+        answer = get_current_context()["ti"].xcom_pull(task_ids="approval")
+        refused = refusal(answer) if answer else None
+        summary = retraining_summary(comparison, version, served, verdict, decision, refused)
         log_lines(summary)
         accuracies = {one["model"]: one["accuracy"] for one in comparison["models"]}
-        result = {"summary": summary, "accuracy": accuracies, **version, "decision": decision}
+        result = {
+            "summary": summary,
+            "accuracy": accuracies,
+            **version,
+            "decision": decision,
+            "refused": refused,
+        }
         get_current_context()["outlet_events"][VERSIONS].extra = result
         return result
 
@@ -249,10 +308,10 @@ def weekly_retrain() -> None:
     trained, trained_on_gpu = train.expand(model=opened), train_on_gpu.expand(model=gpu_models)
     opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
     trained >> trained_on_gpu
-    version, decision = register(), promote()
-    reported: Any = report(version, decision)  # type: ignore[arg-type]  # Airflow gives what the task returned
+    version, served, verdict, decision = register(), serve_check(), gate(), promote()
+    reported: Any = report(version, served, verdict, decision)  # type: ignore[arg-type]  # Airflow gives results
     reported.operator.operator_extra_links = LINKS
-    [trained, trained_on_gpu] >> evaluate() >> version >> decision
+    [trained, trained_on_gpu] >> evaluate() >> version >> served >> verdict >> ask_for_approval() >> decision
 
 
 def _models_for(queue: str) -> list[str]:
@@ -277,7 +336,13 @@ def _overrides() -> dict[str, Any]:
     form = context["params"]
     as_of = form["as_of"] or context["dag_run"].run_after.date().isoformat()
     filled = {key: form[field] for field, key in OVERRIDES.items() if form[field] is not None}
-    return {"snapshot.as_of": as_of, **filled}
+    return {"snapshot.as_of": as_of, **filled, **(QUICK if form["size"] == "quick" else {})}
+
+
+def _models(form: Mapping[str, Any]) -> list[str] | None:
+    """The models that the form names; for a quick run else the first one; None for all."""
+    named: list[str] | None = form["models"]
+    return named or (MODELS[:1] if form["size"] == "quick" else None)
 
 
 def _reproduce(stage: str) -> str:

@@ -320,11 +320,20 @@ class RegistrationSettings(Section):
 
 
 class PromotionSettings(Section):
-    """When a challenger takes the champion's place, and when the first champion goes into service."""
+    """When a challenger takes the champion's place, and when the first champion goes into service.
+
+    `approvers` are ids of users of Airflow; where there is none, every user who may run the DAG may answer.
+    """
 
     min_gain: float
     max_p_value: Share
     min_accuracy_low: Share
+    max_recall_loss: Share
+    max_slice_loss: Share
+    max_calibration_loss: Share
+    max_share_gap: Share
+    approvers: tuple[str, ...]
+    answer_within_h: PositiveFloat
 
 
 class Params(Section):

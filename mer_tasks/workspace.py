@@ -60,6 +60,11 @@ class Workspace:
         """The identities of the representations that a model reads, for DVC, whose stages list no variable number."""
         return self.root / "data" / "inputs" / f"{model}.json"
 
+    @property
+    def verdict(self) -> Path:
+        """The folder of what the gate said last."""
+        return self.root / "data" / "verdict"
+
     def predictions(self, model: str) -> Path:
         """A model's predictions, a row a song."""
         return self.root / "data" / "predictions" / f"{model}.csv"

@@ -170,6 +170,25 @@ chart_entries = Table(
 )
 """Which song stood at which position of a chart that was read."""
 
+promotions = Table(
+    "promotions",
+    metadata,
+    _id(),
+    Column("model", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("from_version", String),
+    Column("to_version", String),
+    Column("decided_by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("scores", JSON(none_as_null=True)),
+    Column("n_songs", Integer),
+    Column("decided_at", UtcDateTime, nullable=False),
+)
+"""Every change of which version of a registered model is in service; `kind` is the `Kind` in `ledger`.
+
+Its moment is no `observed_at`: a promotion changes nothing that a data set is made of.
+"""
+
 queue = Table(
     "queue",
     metadata,

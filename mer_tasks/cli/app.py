@@ -1,11 +1,13 @@
 """The program that the modules of this package add their commands to."""
 
 import sys
+from datetime import date
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from mer_tasks.errors import InputError
 from mer_tasks.text import printable
 
 app = typer.Typer(
@@ -25,6 +27,18 @@ def print_line(line: str) -> None:
 def print_error(line: str) -> None:
     """Print such a line on standard error."""
     print(printable(line), file=sys.stderr)
+
+
+def read_day(option: str, text: str) -> date:
+    """The day that an option gives.
+
+    Raises:
+        InputError: it is none; names the option.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: not a day; write it as YYYY-MM-DD") from error
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]

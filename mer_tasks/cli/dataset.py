@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app, print_error, print_line
+from mer_tasks.cli.app import AsJson, app, print_error, print_line, read_day
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 
@@ -48,7 +47,7 @@ def snapshot(
     params, folder = project.params(), project.workspace().snapshot
     settings = params.snapshot
     if as_of:
-        settings = settings.model_copy(update={"as_of": _day(as_of)})
+        settings = settings.model_copy(update={"as_of": read_day("--as-of", as_of)})
     machine, catalog, recipe = project.machine(), project.open_catalog(), clip_recipe(params.clips)
     project.report_lost(watch_store(catalog, settings.collections, recipe, machine), machine)
     taken = take_snapshot(catalog, settings, recipe)
@@ -170,10 +169,3 @@ def proxies(as_json: AsJson = False) -> None:
         print_line(HEADER)
     for agreement in found:
         print_line(json.dumps(asdict(agreement)) if as_json else agreement.line)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"--as-of {text}: not a day; write it as YYYY-MM-DD") from error

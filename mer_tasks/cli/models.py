@@ -1,4 +1,4 @@
-"""Commands that train, compare, register, promote and ask models."""
+"""Commands that train, compare, register and ask models."""
 
 import json
 from dataclasses import asdict
@@ -74,32 +74,6 @@ def register(
         print_line(
             f"{version.name} version {version.version} ({version.model}) is {version.name}@{version.alias}"
         )
-
-
-@app.command()
-def promote(
-    version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="A person decides: compare nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Put a version into service as mood@champion if it beats the champion on songs neither was trained on.
-
-    To roll back, give the version of mood@previous and --force.
-
-    Examples:
-
-      [bold]mer promote[/bold]
-
-      [bold]mer promote --version 3 --force[/bold]
-    """
-    from mer_tasks.registry.promotion import promote as promote_version
-
-    decision = promote_version(project.workspace(), project.params(), project.machine(), version, force)
-    if as_json:
-        print_line(json.dumps(asdict(decision)))
-    else:
-        outcome = "is the champion" if decision.promoted else "was not promoted"
-        print_line(f"version {decision.version} {outcome}: {decision.reason}")
 
 
 @app.command()

@@ -30,6 +30,16 @@ def calibration_error(correct: np.ndarray, sure: np.ndarray) -> float:
     return float(np.average(np.abs(table[:, 0] - table[:, 1]), weights=table[:, 2]))
 
 
+def bin_gaps(correct: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Confidence minus correctness of each song in the column of its bin, shape (n, n_bins).
+
+    The absolute values of the columns' sums add up to n times the calibration error, so that it can be resampled.
+    """
+    gaps = np.zeros((len(sure), N_BINS))
+    gaps[np.arange(len(sure)), np.minimum((sure * N_BINS).astype(int), N_BINS - 1)] = sure - correct
+    return gaps
+
+
 def risk_coverage(correct: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """The accuracy of the surest songs, for every number of them, shape (n,).
 

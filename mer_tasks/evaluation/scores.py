@@ -83,7 +83,7 @@ def score(
     confusion = _confusion(y, guess)
     totals = confusion.sum(axis=0)
     accuracy_low, accuracy_high = _accuracy_interval(correct, artists, n_resamples, seed)
-    f1 = np.concatenate([_macro_f1(sums) for sums in _resampled(confusion, artists, n_resamples, seed)])
+    f1 = np.concatenate([_macro_f1(sums) for sums in resampled_sums(confusion, artists, n_resamples, seed)])
     f1_low, f1_high = np.quantile(f1, [0.025, 0.975])
     own = probabilities[np.arange(len(y)), y]
     sure = confidence(probabilities)
@@ -167,12 +167,14 @@ def mean_interval(
     Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8).
     """
     pairs = np.column_stack([np.ones(len(values)), values.astype(float)])
-    sums = np.concatenate(list(_resampled(pairs, artists, n_resamples, seed)))
+    sums = np.concatenate(list(resampled_sums(pairs, artists, n_resamples, seed)))
     low, high = np.quantile(sums[:, 1] / sums[:, 0], [0.025, 0.975])
     return float(low), float(high)
 
 
-def _resampled(values: np.ndarray, artists: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+def resampled_sums(
+    values: np.ndarray, artists: np.ndarray, n_resamples: int, seed: int
+) -> Iterator[np.ndarray]:
     """The sums over resampled artists of `values`, shape (n, …): a block of resamples at a time, (n_block, …)."""
     _, artist_of = np.unique(artists, return_inverse=True)
     n_artists, rng = int(artist_of.max()) + 1, np.random.default_rng(seed)

@@ -57,7 +57,7 @@ def slices(
     return [
         {"by": by, "slice": name}
         | {key: value for key, value in _scores(table[inside], evaluation).items() if key in SHOWN}
-        for by, name, inside in _slices(known, voice)
+        for by, name, inside in each_slice(known, voice)
         if 0 < inside.sum() < len(table)
     ]
 
@@ -66,8 +66,8 @@ def _scores(table: pd.DataFrame, evaluation: EvaluationSettings) -> dict[str, An
     return score_predictions(table, evaluation).as_json()
 
 
-def _slices(songs: pd.DataFrame, voice: pd.Series) -> Iterator[tuple[str, str, np.ndarray]]:
-    """What is sliced by, the slice's name and which songs are in it."""
+def each_slice(songs: pd.DataFrame, voice: pd.Series | None = None) -> Iterator[tuple[str, str, np.ndarray]]:
+    """What is sliced by, the slice's name and which of a snapshot's songs are in it."""
     of_song = songs["collections"].str.split(SEPARATOR)
     for name in sorted({one for names in of_song for one in names}):
         yield "collection", name, of_song.map(lambda names, name=name: name in names).to_numpy(bool)
@@ -79,6 +79,7 @@ def _slices(songs: pd.DataFrame, voice: pd.Series) -> Iterator[tuple[str, str, n
         third = np.searchsorted(np.nanquantile(loudness, [1 / 3, 2 / 3]), loudness)
         for place, name in enumerate(LOUDNESS):
             yield "loudness", name, (third == place) & np.isfinite(loudness)
-    sings = songs["track_id"].map(voice)
-    for name, which in (("with", True), ("without", False)):
-        yield "voice", name, (sings == which).to_numpy(bool)
+    if voice is not None:
+        sings = songs["track_id"].map(voice)
+        for name, which in (("with", True), ("without", False)):
+            yield "voice", name, (sings == which).to_numpy(bool)

@@ -1,65 +1,41 @@
 """Whether a version may go into service: its data, and the champion's and its own answers for songs new to both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mer_tasks.audio.cut import clip_path
-from mer_tasks.catalog.dataset import read_snapshot
-from mer_tasks.domain import primary_artist
-from mer_tasks.errors import InputError
+from mer_tasks.domain import MOODS, primary_artist
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.comparison import accuracy_gain
-from mer_tasks.evaluation.folds import split
-from mer_tasks.files import sha256_of
 from mer_tasks.progress import progress
+from mer_tasks.registry import checks
+from mer_tasks.registry.new_songs import NewSongs, new_songs
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.significance import accuracy_low, sign_flip_p_value
 from mer_tasks.registry.training_data import TrainingData, read_training_data
+from mer_tasks.registry.verdict import Check, Verdict, passed_or_refused
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
 BY_FORCE = "a person may decide with --force"
 
-NAMED = 3
-"""So many damaged clips are named; the rest is counted."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a version passes, and why."""
-
-    passed: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class NewSongs:
-    """Songs of the holdout that no version in question was trained on, and how the others were left out."""
-
-    songs: pd.DataFrame
-    n_known: int
-    damaged: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """How a reason tells of them."""
-        text = f"on {len(self.songs)} holdout songs new to it"
-        if self.n_known:
-            text += f" ({self.n_known} left out as known)"
-        if self.damaged:
-            more = f" and {len(self.damaged) - NAMED} more" if len(self.damaged) > NAMED else ""
-            text += f" (clip missing or damaged: {', '.join(self.damaged[:NAMED])}{more})"
-        return text
-
 
 def judge(
-    workspace: Workspace, params: Params, machine: Machine, challenger: str, champion: str | None
+    workspace: Workspace,
+    params: Params,
+    machine: Machine,
+    challenger: str,
+    champion: str | None,
+    former: Sequence[str] = (),
 ) -> Verdict:
     """Whether the version with the number `challenger` may take the place of `champion`, or be the first.
+
+    It is compared with `former` champions too, which decides nothing.
 
     Raises:
         InputError: a version cannot answer here, or there is no snapshot.
@@ -72,35 +48,11 @@ def judge(
         if champion is None:
             return _judge_first(workspace, params, machine, new)
         with RegisteredModel(machine, f"models:/{name}/{champion}") as old:
-            return _judge_pair(workspace, params, machine, new, old)
-
-
-def new_songs(
-    workspace: Workspace,
-    params: Params,
-    machine: Machine,
-    trainings: Sequence[TrainingData],
-    collections: Sequence[str],
-) -> NewSongs:
-    """The holdout songs of the snapshot that are in one of the collections and in none of the trainings.
-
-    Raises:
-        InputError: there is no snapshot.
-    """
-    songs = read_snapshot(workspace.snapshot).songs
-    holdout = songs.iloc[split(songs, params.evaluation).holdout]
-    holdout = holdout[holdout["clip_sha256"].notna() & (holdout["clip_sha256"] != "")]
-    of_collections = holdout["collections"].map(
-        lambda names: not set(collections).isdisjoint(names.split("|"))
-    )
-    holdout = holdout[of_collections.astype(bool)]
-    known = np.zeros(len(holdout), bool)
-    for training in trainings:
-        known |= training.knows(holdout).to_numpy(bool)
-    unknown = holdout[~known]
-    whole = [_is_whole(machine, sha256) for sha256 in unknown["clip_sha256"]]
-    damaged = tuple(unknown["track_id"][~np.array(whole, bool)])
-    return NewSongs(unknown[np.array(whole, bool)].reset_index(drop=True), int(known.sum()), damaged)
+            verdict, songs = _judge_pair(workspace, params, machine, new, old)
+        if not verdict.answers:
+            return verdict
+        ours = verdict.answers[new.version.number]
+        return replace(verdict, earlier=tuple(_beside(params, machine, ours, songs, one) for one in former))
 
 
 def _refused_by_settings(trained_by: dict[str, Any], params: Params) -> str | None:
@@ -108,6 +60,11 @@ def _refused_by_settings(trained_by: dict[str, Any], params: Params) -> str | No
     for protocol in (trained_by["evaluation"]["protocol"], params.evaluation.protocol):
         if protocol != "grouped":
             return f"protocol {protocol} is for comparison with published scores only; {BY_FORCE}"
+    return refused_by_day(params)
+
+
+def refused_by_day(params: Params) -> str | None:
+    """Why the rule does not hold on this day, if so: the data set is one of the past."""
     # of the workspace, not of the training: a quiet week's training may be DVC's, of the week before
     as_of, yesterday = params.snapshot.as_of, datetime.now(UTC).date() - timedelta(days=1)
     if as_of != "latest" and as_of < yesterday:
@@ -123,71 +80,133 @@ def _judge_first(workspace: Workspace, params: Params, machine: Machine, new: Re
     so_far = f"no champion yet; the lower end of its accuracy is {out_of_fold:.3f} out of fold"
     if found.songs.empty:
         return Verdict(False, f"{so_far} and unknown {found}; {BY_FORCE}")
-    correct = _moods(new, found.songs, machine) == found.songs["mood"].to_numpy()
-    low = accuracy_low(correct, _artists(found.songs), params.evaluation)
-    passed = min(out_of_fold, low) > wanted
-    verb = "both above" if passed else "not both above"
-    return Verdict(passed, f"{so_far} and {low:.3f} {found}: {verb} {wanted:.3f}")
+    ours = answers(new, found.songs, machine)
+    low = accuracy_low(
+        checks.right(ours).astype(bool), ours["artist"].to_numpy().astype(str), params.evaluation
+    )
+    verb = "both above" if min(out_of_fold, low) > wanted else "not both above"
+    needed = f"from above {wanted:g}"
+    all_checks = (
+        Check("accuracy out of fold", f"its interval from {out_of_fold:.3f}", needed, out_of_fold > wanted),
+        checks.floor(ours, params.evaluation, params.promotion),
+        *checks.shares(ours, params.promotion),
+    )
+    reason = f"{so_far} and {low:.3f} {found}: {verb} {wanted:.3f}"
+    return Verdict(
+        all(check.passed for check in all_checks),
+        passed_or_refused(reason, all_checks) if verb == "both above" else reason,
+        all_checks,
+        {"accuracy": round(float(checks.right(ours).mean()), 4), "accuracy_low": round(low, 4)},
+        len(ours),
+        answers={new.version.number: ours},
+    )
 
 
 def _judge_pair(
     workspace: Workspace, params: Params, machine: Machine, new: RegisteredModel, old: RegisteredModel
-) -> Verdict:
+) -> tuple[Verdict, pd.DataFrame]:
+    """The verdict, and the songs that both answered."""
     ours, theirs = read_training_data(new.folder), read_training_data(old.folder)
-    if ours.origin != theirs.origin:
-        return Verdict(
-            False,
-            f"trained on {ours.origin} songs, version {old.version.number} on {theirs.origin} ones: not comparable;"
-            f" {BY_FORCE}",
-        )
-    if missing := sorted(set(theirs.collections) - set(ours.collections)):
-        return Verdict(
-            False,
-            f"trained without {', '.join(missing)}, which version {old.version.number} was trained on: not"
-            f" comparable; {BY_FORCE}",
-        )
     found = new_songs(workspace, params, machine, [ours, theirs], theirs.collections)
+    if refused := _not_comparable(ours, theirs, old.version.number):
+        return Verdict(False, f"{refused}: not comparable; {BY_FORCE}"), found.songs
     if found.songs.empty:
-        return Verdict(False, f"cannot be compared {found}; {BY_FORCE}")
-    return _compare(params, machine, new, old, found)
+        return Verdict(False, f"cannot be compared {found}; {BY_FORCE}"), found.songs
+    return _compare(params, machine, new, old, found), found.songs
+
+
+def _not_comparable(ours: TrainingData, theirs: TrainingData, champion: str) -> str | None:
+    if ours.origin != theirs.origin:
+        return f"trained on {ours.origin} songs, version {champion} on {theirs.origin} ones"
+    if missing := sorted(set(theirs.collections) - set(ours.collections)):
+        return f"trained without {', '.join(missing)}, which version {champion} was trained on"
+    return None
 
 
 def _compare(
     params: Params, machine: Machine, new: RegisteredModel, old: RegisteredModel, found: NewSongs
 ) -> Verdict:
-    truth, rule = found.songs["mood"], params.promotion
-    ours, theirs = (pd.Series(_moods(one, found.songs, machine)) for one in (new, old))
-    difference = (ours == truth).astype(int).to_numpy() - (theirs == truth).astype(int).to_numpy()
-    p = sign_flip_p_value(difference, _artists(found.songs))
-    gain = accuracy_gain(truth, ours, theirs, found.songs["artist"], params.evaluation)
-    passed = gain["gain"] > rule.min_gain and p <= rule.max_p_value
-    verdict = "passes" if passed else "does not pass"
+    rule, evaluation, number = params.promotion, params.evaluation, old.version.number
+    ours, theirs = (answers(one, found.songs, machine) for one in (new, old))
+    gain, p = _gain(ours, theirs, params)
+    is_gain = gain["gain"] > rule.min_gain and p <= rule.max_p_value
+    accuracy, former = (float(checks.right(one).mean()) for one in (ours, theirs))
+    measured = (
+        f"a gain of {gain['gain']:+.3f} ({gain['gain_low']:+.3f} to {gain['gain_high']:+.3f}), p {p:.3f}"
+    )
+    needed = f"more than {rule.min_gain:g} at p {rule.max_p_value:g} or less"
+    all_checks = (
+        Check("gain in accuracy", measured, needed, is_gain),
+        checks.floor(ours, evaluation, rule),
+        *checks.losses(ours, theirs, found.songs, rule),
+        checks.calibration(ours, theirs, evaluation, rule),
+        *checks.shares(ours, rule),
+    )
+    reason = (
+        f"{found} and to version {number} it is right {accuracy:.3f} of the time, version {number} {former:.3f}:"
+        f" {measured}, {'passes' if is_gain else 'does not pass'}: {needed} is needed"
+    )
     return Verdict(
-        passed,
-        f"{found} and to version {old.version.number} it is right {(ours == truth).mean():.3f} of the time, version"
-        f" {old.version.number} {(theirs == truth).mean():.3f}: a gain of {gain['gain']:+.3f}"
-        f" ({gain['gain_low']:+.3f} to {gain['gain_high']:+.3f}), p {p:.3f}, {verdict}: more than"
-        f" {rule.min_gain:g} at p {rule.max_p_value:g} or less is needed",
+        all(check.passed for check in all_checks),
+        passed_or_refused(reason, all_checks) if is_gain else reason,
+        all_checks,
+        {
+            "accuracy": round(accuracy, 4),
+            "champion_accuracy": round(former, 4),
+            **gain,
+            "p_value": round(p, 4),
+        },
+        len(ours),
+        answers={new.version.number: ours, number: theirs},
     )
 
 
-def _moods(model: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> np.ndarray:
-    """The moods that a version predicts from the songs' clips; none for a whole clip that it cannot use."""
-    shown = progress(songs["clip_sha256"], len(songs), f"{model.version} on the holdout")
-    return np.array([_mood(model, clip_path(machine.clip_store, sha256)) for sha256 in shown])
+def _gain(ours: pd.DataFrame, theirs: pd.DataFrame, params: Params) -> tuple[dict[str, float], float]:
+    """The gain in accuracy with its interval, and how likely it is where neither is better."""
+    truth, artists = ours["mood"], ours["artist"]
+    gain = accuracy_gain(truth, ours["predicted"], theirs["predicted"], artists, params.evaluation)
+    p = sign_flip_p_value(checks.right(ours) - checks.right(theirs), artists.to_numpy().astype(str))
+    return gain, p
 
 
-def _mood(model: RegisteredModel, clip: Path) -> str:
+def _beside(params: Params, machine: Machine, ours: pd.DataFrame, songs: pd.DataFrame, number: str) -> str:
+    """How a former champion does now on those of the songs that it does not know, in a line."""
     try:
-        return model.predict(clip).mood
+        with RegisteredModel(machine, f"models:/{params.registration.model_name}/{number}") as old:
+            unknown = ~read_training_data(old.folder).knows(songs).to_numpy(bool)
+            if not unknown.any():
+                return f"version {number}: knows all of these songs"
+            theirs = answers(old, songs[unknown].reset_index(drop=True), machine)
+    except (InputError, UnavailableError) as error:  # it is not in question
+        return f"version {number}: cannot be asked ({error})"
+    ours = ours[unknown].reset_index(drop=True)
+    gain, p = _gain(ours, theirs, params)
+    return (
+        f"version {number}: right {checks.right(theirs).mean():.3f} of the time on {len(ours)} songs, this one"
+        f" {checks.right(ours).mean():.3f}: {gain['gain']:+.3f}, p {p:.3f}"
+    )
+
+
+def answers(model: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> pd.DataFrame:
+    """What a version predicts from the songs' clips, a row a song: `predicted`, and a probability a mood.
+
+    Beside them `track_id`, `artist` (the first one) and `mood`. A whole clip that it cannot use has the mood "none".
+    """
+    shown = progress(songs["clip_sha256"], len(songs), f"{model.version} on the holdout")
+    found = pd.DataFrame([_answer(model, clip_path(machine.clip_store, sha256)) for sha256 in shown])
+    return (
+        songs[["track_id", "mood"]]
+        .reset_index(drop=True)
+        .assign(
+            artist=songs["artist"].map(primary_artist).to_numpy(),
+            **{name: found[name] for name in ("predicted", *MOODS)},
+        )
+    )
+
+
+def _answer(model: RegisteredModel, clip: Path) -> dict[str, Any]:
+    try:
+        prediction = model.predict(clip)
     except InputError:
-        return "none"
-
-
-def _is_whole(machine: Machine, sha256: str) -> bool:
-    clip = clip_path(machine.clip_store, sha256)
-    return clip.is_file() and sha256_of(clip) == sha256
-
-
-def _artists(songs: pd.DataFrame) -> np.ndarray:
-    return songs["artist"].map(primary_artist).to_numpy().astype(str)
+        return {"predicted": "none"} | dict.fromkeys(MOODS, float("nan"))
+    return {"predicted": prediction.mood, **prediction.probabilities}

@@ -80,7 +80,7 @@ class _Address:
     def dangling(self, number: str) -> InputError:
         return InputError(
             f"{self.text}: is version {number}, which was deleted in MLflow; put another one there with"
-            " mer promote --version N --force"
+            " mer rollback, or mer promote --version N --force"
         )
 
     def found(self, number: str, location: str, seal: str | None, status: str | None) -> "FoundVersion":

@@ -19,12 +19,18 @@ def version_page(machine: Machine, name: str, number: str) -> str | None:
 
 
 def retraining_summary(
-    comparison: Mapping[str, Any], version: Mapping[str, Any], decision: Mapping[str, Any] | None
+    comparison: Mapping[str, Any],
+    version: Mapping[str, Any],
+    served: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    decision: Mapping[str, Any] | None,
+    refused: str | None,
 ) -> str:
     """A retraining as Markdown.
 
-    `comparison` is what `mer evaluate` wrote, `version` and `decision` what `mer register --json` and
-    `mer promote --json` printed; without a decision a person has to take it.
+    `comparison` is what `mer evaluate` wrote; `version`, `served`, `verdict` and `decision` are what `mer register`,
+    `serve-check`, `judge` and `promote` printed as JSON. Without a decision a person has `refused` the version, or is
+    still to decide.
     """
     lines = ["| model | reads | accuracy | 95 % interval | holdout |", "| --- | --- | ---: | --- | ---: |"]
     for one in comparison["models"]:
@@ -38,17 +44,19 @@ def retraining_summary(
         "",
         *(f"- Finding: {on_one_line(one['text'])}" for one in comparison["findings"]),
         f"- Registered: {version['name']} version {version['version']} ({version['model']})",
-        f"- Decision: {_decided(decision)}",
+        f"- Serving: {served['line']}",
+        f"- Decision: {_decided(decision, refused)}",
     ]
     for label, page in (("Run", version["run_page"]), ("Version", version["version_page"])):
         if page:
             lines.append(f"- {label} in MLflow: {page}")
+    lines += ["", verdict["markdown"]]
     return "\n".join(lines)
 
 
-def _decided(decision: Mapping[str, Any] | None) -> str:
+def _decided(decision: Mapping[str, Any] | None, refused: str | None) -> str:
     if decision is None:
-        return "left to a person, with mer promote"
+        return f"not promoted: {on_one_line(refused)}" if refused else "left to a person, with mer promote"
     return f"{'promoted' if decision['promoted'] else 'not promoted'}: {on_one_line(decision['reason'])}"
 
 

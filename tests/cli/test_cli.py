@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 COMMANDS = """
 sample import label charts clips verify state snapshot validate features show proxies
-train evaluate register promote predict doctor demo
+train evaluate register serve-check judge promote rollback ledger predict doctor demo
 """
 
 
@@ -207,7 +207,7 @@ def test_no_command_leaves_it_to_the_library_whether_a_file_can_be_read() -> Non
     import click
     import typer
 
-    from mer_tasks.cli import dataset, machine, models, songs  # noqa: F401
+    from mer_tasks.cli import dataset, machine, models, service, songs  # noqa: F401
     from mer_tasks.cli.app import app
 
     program = typer.main.get_command(app)

@@ -1,7 +1,7 @@
 """The weekly retraining as Airflow sees it."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
@@ -36,7 +36,10 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         "train": (["evaluate", "train_on_gpu"], "default", "default_pool", "6:00:00"),
         "train_on_gpu": (["evaluate"], "gpu", "gpu", "6:00:00"),
         "evaluate": (["register"], "default", "default_pool", "2:00:00"),
-        "register": (["promote", "report"], "default", "default_pool", "2:00:00"),
+        "register": (["report", "serve_check"], "default", "default_pool", "2:00:00"),
+        "serve_check": (["gate", "report"], "default", "default_pool", "2:00:00"),
+        "gate": (["approval", "report"], "default", "default_pool", "2:00:00"),
+        "approval": (["promote"], "default", "default_pool", "0:10:00"),
         "promote": (["report"], "default", "default_pool", "2:00:00"),
         "report": ([], "default", "default_pool", "2:00:00"),
     }
@@ -47,7 +50,8 @@ def test_what_airflow_will_run(dag: DAG) -> None:
     assert rules == {
         "train_on_gpu": "none_failed",
         "evaluate": "none_failed_min_one_success",
-        "report": "none_failed",  # promote is skipped where a person decides
+        "promote": "none_failed",  # approval is skipped where nobody is asked
+        "report": "none_failed",  # promote is skipped where a person says no
     }
     assert (dag.max_active_runs, dag.catchup) == (1, False)
 
@@ -90,7 +94,7 @@ def test_the_form_offers_what_the_settings_know(dag: DAG) -> None:
     assert models["items"]["enum"] == models["examples"] == list(load_params().models)
     protocols = dag.params.get_param("protocol").schema["enum"]
     assert tuple(protocols[1:]) == get_args(EvaluationSettings.model_fields["protocol"].annotation)
-    assert set(overrides) | {"as_of", "models", "promote"} == set(dag.params)
+    assert set(overrides) | {"as_of", "models", "size", "promote"} == set(dag.params)
     for key in overrides.values():
         section, name = key.split(".")
         fields: Any = Params.model_fields[section].annotation
@@ -108,6 +112,8 @@ def test_the_form_offers_what_the_settings_know(dag: DAG) -> None:
         ("models", []),
         ("protocol", "other"),
         ("promote", "yes"),
+        ("promote", True),
+        ("size", "tiny"),
     ],
 )
 def test_the_form_refuses_what_the_settings_would(dag: DAG, field: str, value: object) -> None:
@@ -145,3 +151,41 @@ def test_a_misspelt_field_of_the_form_starts_nothing(
     (alert,) = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
     assert "model: no such field; there are as_of, collections, models, " in alert["text"]
     assert not (tmp_path / "runs").exists()
+
+
+def test_approval_asks_with_no_as_the_default_and_who_is_named(dag: DAG) -> None:
+    approval = dag.task_dict["approval"]
+    assert (approval.options, approval.defaults) == (["Approve", "Reject"], ["Reject"])
+    assert approval.response_timeout == timedelta(hours=load_params().promotion.answer_within_h)
+    assert approval.assigned_users is None and list(approval.serialized_params) == ["reason"]
+    assert not approval.fail_on_reject
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((["Approve"], {"id": "1", "name": "ann"}, {"reason": "good"}), None),
+        ((["Reject"], {"id": "1", "name": "ann"}, {"reason": "too\ncalm"}), "rejected by ann: too calm"),
+        ((["Reject"], {"id": "1", "name": "ann"}, None), "rejected by ann: no reason given"),
+        ((["Reject"], None, {"reason": ""}), "nobody answered within 72 hours, which is no"),
+    ],
+)
+def test_a_no_is_told_as_what_it_was(answer: tuple[Any, Any, Any], told: str | None) -> None:
+    from dag_approval import refusal
+
+    keys = ("chosen_options", "responded_by_user", "params_input")
+    assert refusal(dict(zip(keys, answer, strict=True))) == told
+
+
+@pytest.mark.parametrize(
+    ("form", "models"),
+    [
+        ({"size": "full", "models": None}, None),
+        ({"size": "quick", "models": None}, list(load_params().models)[:1]),
+        ({"size": "quick", "models": ["svm"]}, ["svm"]),
+    ],
+)
+def test_a_quick_run_trains_one_model_unless_some_are_named(
+    dag: DAG, form: dict[str, Any], models: list[str] | None
+) -> None:
+    assert dag.task_dict["promote"].python_callable.__globals__["_models"](form) == models

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pandas as pd
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.audio.cut import clip_path
+from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, write_snapshot
+from mer_tasks.catalog.ledger import Promotion, list_promotions
 from mer_tasks.domain import MOODS
 from mer_tasks.registry.aliases import CHALLENGER, CHAMPION
-from mer_tasks.registry.promotion import Decision, promote
+from mer_tasks.registry.promotion import Decision, PersonsWord, promote, roll_back
 from mer_tasks.registry.training_data import TrainingData, write_training_data
 from mer_tasks.settings import Machine, Params, load_machine, parse_params
 from mer_tasks.workspace import Workspace
@@ -47,7 +50,10 @@ class Scene:
         self.workspace = Workspace(root)
         self.values = shrunk_params()
         self.values["evaluation"] |= {"holdout_share": 0.9999, "holdout_per_mood": 500}
-        self.values["promotion"] = {"min_gain": 0.0, "max_p_value": 0.05, "min_accuracy_low": 0.25}
+        self.values["promotion"] |= {"min_gain": 0.0, "max_p_value": 0.05, "min_accuracy_low": 0.25}
+        self.values["promotion"]["max_calibration_loss"] = (
+            1.0  # these versions are as sure when they are wrong
+        )
         (root / "var" / "mlflow").mkdir(parents=True)
         shutil.copy(database, root / "var" / "mlflow" / "mlflow.db")
         uri = self.machine.mlflow_uri
@@ -102,12 +108,44 @@ class Scene:
         write_training_data(TrainingData(**values | training), folder)
         trained_by = {"evaluation": {"protocol": protocol}}
         fake_version(folder, SCRIPT, params=trained_by, scores={"accuracy_low": accuracy_low})
-        made = self.client.create_model_version("mood", folder.as_uri())
+        made = self.client.create_model_version("mood", folder.as_uri(), run_id=self._run())
         self.client.set_registered_model_alias("mood", CHALLENGER, made.version)
         return str(made.version)
 
+    def _run(self) -> str:
+        """The id of a new run, whose files lie in this project."""
+        experiment = self.client.get_experiment_by_name("mood")
+        if experiment:
+            return str(self.client.create_run(experiment.experiment_id).info.run_id)
+        self.client.create_experiment("mood", (self.machine.home / "mlflow" / "artifacts").as_uri())
+        return self._run()
+
     def promote(self, version: str | None = None, force: bool = False) -> Decision:
-        return promote(self.workspace, self.params, self.machine, version, force)
+        person = PersonsWord("ann", "sounds better") if force else None
+        return promote(self.workspace, self.params, self.machine, version, person)
+
+    def roll_back(self, version: str | None = None) -> Decision:
+        return roll_back(self.params, self.machine, PersonsWord("bob", "calls all calm"), version)
+
+    @property
+    def ledger(self) -> list[Promotion]:
+        return list_promotions(Catalog.open(self.machine.catalog_url), "mood")
+
+    @property
+    def changes(self) -> list[tuple[str, str | None, str | None]]:
+        """How, from and to which version, of every row of the ledger."""
+        return [(row.kind, row.from_version, row.to_version) for row in self.ledger]
+
+    def delete(self, number: str, dangling: bool = False) -> None:
+        """Delete a version in MLflow, as its REST API does where `dangling`: the alias champion stays on it."""
+        self.client.delete_model_version("mood", number)
+        if dangling:
+            with sqlite3.connect(self.machine.home / "mlflow" / "mlflow.db") as connection:
+                connection.execute(
+                    "INSERT OR REPLACE INTO registered_model_aliases (name, alias, version)"
+                    " VALUES ('mood', 'champion', ?)",
+                    (number,),
+                )
 
     @property
     def champion(self) -> str | None:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.tracking import MlflowClient
 
+from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
-from mer_tasks.registry import promotion
+from mer_tasks.registry import judge as judge_module
 from mer_tasks.registry.aliases import CHALLENGER, CHAMPION, IN_SERVICE, PREVIOUS, TAKEN_OUT
-from mer_tasks.registry.gate import Verdict, judge
-from mer_tasks.registry.promotion import DECISION
+from mer_tasks.registry.gate import judge
+from mer_tasks.registry.promotion import DECISION, PersonsWord, judge_version, promote
+from mer_tasks.registry.verdict import Verdict
+from mer_tasks.registry.verdict_document import VERDICT
 from tests.registry.conftest import Project
 from tests.registry.scene import Scene
 
@@ -94,22 +96,12 @@ def test_what_a_person_decides_during_the_comparison_stays(
         scene.promote(other, force=True)
         return verdict
 
-    monkeypatch.setattr(promotion, "judge", judge_while_a_person_decides)
+    monkeypatch.setattr(judge_module, "judge", judge_while_a_person_decides)
     decision = scene.promote(new)
     assert not decision.promoted
     assert f"version {other} was put in service meanwhile" in decision.reason
     assert scene.champion == other
     assert TAKEN_OUT in scene.tags(old)
-
-
-def test_a_move_by_hand_after_a_crash_half_way_is_noticed(scene: Scene) -> None:
-    old, new = scene.add(), scene.add()
-    scene.client.set_registered_model_alias("mood", CHAMPION, new)
-    scene.client.set_registered_model_tag("mood", IN_SERVICE, f"{new} {old}")  # killed before the last step
-    scene.promote(new)
-    scene.client.set_registered_model_alias("mood", CHAMPION, old)  # by hand, in MLflow's page
-    scene.promote(old)
-    assert TAKEN_OUT in scene.tags(new)
 
 
 @pytest.mark.parametrize("where", ["version", "workspace"])
@@ -135,7 +127,87 @@ def test_a_clearly_better_challenger_takes_over(scene: Scene) -> None:
     assert "p 0.000, passes: more than 0 at p 0.05 or less is needed" in decision.reason
     assert str(scene.client.get_model_version_by_alias("mood", PREVIOUS).version) == old
     assert TAKEN_OUT not in scene.tags(old)
-    assert scene.client.get_registered_model("mood").tags[IN_SERVICE] == new
+    assert scene.client.get_registered_model("mood").tags[IN_SERVICE].startswith(f"{new} since 20")
+
+
+def test_the_verdict_is_a_document_in_the_workspace_and_in_mlflow(scene: Scene) -> None:
+    one, two = scene.add(wrong=scene.ids(16)), scene.add(wrong=scene.ids(12))
+    for number in (one, two):
+        scene.promote(number, force=True)
+    new = scene.add(wrong=scene.ids(1))
+    judged = judge_version(scene.workspace, scene.params, scene.machine)
+    assert (judged.version, judged.champion, judged.passed, scene.champion) == (new, two, True, two)
+    run_id = scene.client.get_model_version("mood", new).run_id
+    assert scene.tags(new)[VERDICT] == f"runs:/{run_id}/verdict"
+    kept = {Path(file.path).name for file in scene.client.list_artifacts(run_id, "verdict")}
+    assert kept == {"verdict.json", "verdict.md", "verdict.png"}
+    text = (scene.workspace.verdict / "verdict.md").read_text()
+    assert text.startswith(f"{judged.markdown}\n\n![")
+    assert "## mood version 3: passes the gate" in text
+    assert f"- version {one}: right 0.600 of the time on 40 songs, this one 0.975: +0.375, p 0.000" in text
+    assert {f"mood {mood}" for mood in MOODS} <= {
+        line.split(" | ")[1] for line in text.split("\n") if "| ✓" in line
+    }
+
+
+def test_what_was_judged_is_not_compared_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.promote(scene.add(wrong=scene.ids(12)), force=True)
+    new = scene.add()
+    judged = judge_version(scene.workspace, scene.params, scene.machine)
+    monkeypatch.setattr(judge_module, "judge", None)
+    decision = scene.promote()
+    assert decision.promoted and decision.reason == judged.reason
+    row = scene.ledger[-1]
+    assert (row.kind, row.to_version, row.n_songs) == ("rule", new, 40)
+    assert row.scores == {
+        "accuracy": 1.0,
+        "champion_accuracy": 0.7,
+        "gain": 0.3,
+        "gain_low": 0.175,
+        "gain_high": 0.425,
+        "p_value": 0.0002,
+    }
+
+
+def test_other_songs_another_rule_or_another_champion_are_judged_anew(scene: Scene) -> None:
+    old, other = scene.add(wrong=scene.ids(12)), scene.add(wrong=scene.ids(8))
+    scene.promote(old, force=True)
+    new = scene.add()
+    judged = [judge_version(scene.workspace, scene.params, scene.machine).reason]
+    scene.values["promotion"]["min_gain"] = 0.5
+    judged.append(judge_version(scene.workspace, scene.params, scene.machine).reason)
+    scene.songs = scene.songs.iloc[2:].reset_index(drop=True)
+    scene.write_snapshot()
+    judged.append(judge_version(scene.workspace, scene.params, scene.machine).reason)
+    scene.promote(other, force=True)
+    judged.append(judge_version(scene.workspace, scene.params, scene.machine, new).reason)
+    assert len(set(judged)) == 4
+
+
+def test_a_person_s_word_counts_only_beside_the_champion_that_was_looked_at(scene: Scene) -> None:
+    old, other, new = scene.add(wrong=scene.ids(12)), scene.add(), scene.add()
+    scene.promote(old, force=True)
+    judge_version(scene.workspace, scene.params, scene.machine, new)
+    word = PersonsWord("ann", "sounds better", instead_of=old)
+    scene.promote(other, force=True)
+    late = promote(scene.workspace, scene.params, scene.machine, new, word)
+    assert not late.promoted and late.reason.startswith(f"version {other} was put in service meanwhile")
+    scene.promote(old, force=True)
+    assert promote(scene.workspace, scene.params, scene.machine, new, word).champion == new
+    row = scene.ledger[-1]
+    assert (row.kind, row.decided_by, row.reason, row.n_songs) == ("person", "ann", "sounds better", 40)
+
+
+def test_a_gain_that_costs_a_mood_is_refused(scene: Scene) -> None:
+    sad = scene.songs["track_id"][scene.songs["mood"] == "sad"]
+    others = [one for one in scene.songs["track_id"] if one not in set(sad)]
+    scene.promote(scene.add(wrong=others[:24]), force=True)
+    scene.add(wrong=sad)
+    decision = scene.promote()
+    assert not decision.promoted
+    assert (
+        "p 0.05 or less is needed; refused by mood sad (0.00, was 1.00 on 10 songs, p 0.0" in decision.reason
+    )
 
 
 def test_luck_does_not_take_over(scene: Scene) -> None:
@@ -295,26 +367,6 @@ def test_an_alias_deleted_in_mlflow_s_page_is_too(scene: Scene) -> None:
     assert scene.promote().champion == second  # the first champion's rule, anew
 
 
-def test_what_was_interrupted_is_no_person_s_deed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = scene.add(wrong=scene.ids(12))
-    scene.promote(force=True)
-    new = scene.add()
-    original = MlflowClient.set_registered_model_alias
-    for step in (PREVIOUS, CHAMPION):
-
-        def killed_at(client: MlflowClient, name: str, alias: str, number: str, step: str = step) -> None:
-            if alias == step:
-                raise KeyboardInterrupt
-            original(client, name, alias, number)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, "set_registered_model_alias", killed_at)
-            with pytest.raises(KeyboardInterrupt):
-                scene.promote()
-    assert scene.promote().champion == new
-    assert TAKEN_OUT not in scene.tags(old) and TAKEN_OUT not in scene.tags(new)
-
-
 def test_no_challenger_no_such_version(scene: Scene) -> None:
     with pytest.raises(
         InputError, match=r"^mood@challenger: no such version; run mer register, or give --version$"
@@ -329,14 +381,9 @@ def test_no_challenger_no_such_version(scene: Scene) -> None:
 def test_a_champion_deleted_in_mlflow_is_one_line(scene: Scene) -> None:
     first = scene.add()
     scene.promote()
-    scene.client.delete_model_version("mood", first)
-    database = scene.machine.home / "mlflow" / "mlflow.db"
-    with sqlite3.connect(database) as connection:
-        connection.execute(
-            "INSERT OR REPLACE INTO registered_model_aliases (name, alias, version) VALUES ('mood', 'champion', 1)"
-        )
+    scene.delete(first, dangling=True)
     second = scene.add()
-    told = r"^mood@champion: is version 1, which was deleted in MLflow; choose another one with mer promote --version N --force$"
+    told = r"^mood@champion: is version 1, which was deleted in MLflow; choose another one with mer rollback, or mer promote --version N --force$"
     with pytest.raises(InputError, match=told):
         scene.promote()
     assert scene.promote(second, force=True).champion == second
@@ -379,10 +426,8 @@ def test_a_version_that_cannot_answer_here_is_one_line(scene: Scene) -> None:
 
 def test_real_models_from_audio(served: Project) -> None:
     served.values["promotion"]["max_p_value"] = 0.5  # three artists prove no more
-    from mer_tasks.registry.promotion import promote
-
     first = promote(served.workspace, served.params, served.machine, "1")
     assert not first.promoted and "not both above" in first.reason
-    promote(served.workspace, served.params, served.machine, "1", force=True)
+    promote(served.workspace, served.params, served.machine, "1", PersonsWord("", "begin"))
     decision = promote(served.workspace, served.params, served.machine)
     assert decision.promoted and decision.champion == "2" and "holdout songs new to it" in decision.reason

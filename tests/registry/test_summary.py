@@ -19,12 +19,14 @@ COMPARISON = {
         | {"n": 84, "holdout_accuracy": None},
     ],
 }
+SERVED = {"line": "answers 5 songs"}
+VERDICT = {"markdown": "## mood version 3: does not pass the gate"}
 VERSION = {"name": "mood", "version": "3", "model": "good", "run_page": "http://m/run", "version_page": None}
 
 
 def test_a_summary_has_scores_version_decision_and_addresses() -> None:
     decision = {"promoted": False, "reason": "gains 0.01\non 20 songs"}
-    assert retraining_summary(COMPARISON, VERSION, decision).splitlines() == [
+    assert retraining_summary(COMPARISON, VERSION, SERVED, VERDICT, decision, None).splitlines() == [
         "| model | reads | accuracy | 95 % interval | holdout |",
         "| --- | --- | ---: | --- | ---: |",
         "| good | summary | 0.869 | 0.780 to 0.940 | 0.500 |",
@@ -34,20 +36,26 @@ def test_a_summary_has_scores_version_decision_and_addresses() -> None:
         "",
         "- Finding: bad predicts nothing but calm",
         "- Registered: mood version 3 (good)",
+        "- Serving: answers 5 songs",
         "- Decision: not promoted: gains 0.01 on 20 songs",
         "- Run in MLflow: http://m/run",
+        "",
+        "## mood version 3: does not pass the gate",
     ]
 
 
 @pytest.mark.parametrize(
-    ("decision", "line"),
+    ("decision", "refused", "line"),
     [
-        (None, "- Decision: left to a person, with mer promote"),
-        ({"promoted": True, "reason": "is better"}, "- Decision: promoted: is better"),
+        (None, None, "- Decision: left to a person, with mer promote"),
+        (None, "rejected by ann: too\ncalm", "- Decision: not promoted: rejected by ann: too calm"),
+        ({"promoted": True, "reason": "is better"}, None, "- Decision: promoted: is better"),
     ],
 )
-def test_a_decision_is_told_with_its_reason(decision: dict[str, Any] | None, line: str) -> None:
-    assert line in retraining_summary(COMPARISON, VERSION, decision).splitlines()
+def test_a_decision_is_told_with_its_reason(
+    decision: dict[str, Any] | None, refused: str | None, line: str
+) -> None:
+    assert line in retraining_summary(COMPARISON, VERSION, SERVED, VERDICT, decision, refused).splitlines()
 
 
 @pytest.mark.parametrize(
