@@ -206,6 +206,12 @@ def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequenc
     return lines
 
 
+def newest_evaluated(home: Path) -> Workspace | None:
+    """The workspace of the run whose models were compared last; None where there is none."""
+    compared = [Workspace(path.parents[1]) for path in (home / "runs").glob("*/metrics/comparison.json")]
+    return max(compared, key=lambda workspace: workspace.comparison.stat().st_mtime_ns, default=None)
+
+
 def prune_workspaces(folder: Path, keep: int) -> list[Path]:
     """Delete all but the newest `keep` workspaces in a folder and return what was deleted.
 

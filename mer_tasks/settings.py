@@ -340,6 +340,7 @@ class Machine(BaseSettings):
     workers: Annotated[int, Field(gt=0)] | None = None
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    alert_urls: SecretStr | None = None
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None

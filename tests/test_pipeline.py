@@ -38,6 +38,7 @@ from mer_tasks.pipeline import (
 )
 from mer_tasks.settings import Machine, load_params
 from mer_tasks.workspace import Workspace
+from tests.alerts.servers import raised
 
 ROOT = Path(__file__).parents[1]
 
@@ -186,8 +187,8 @@ def test_a_clip_that_was_altered_changes_what_dvc_sees_of_the_catalog(
         seen.append(project.catalog_revision.read_text())
     assert (seen[0], seen[2]) == (seen[1], seen[3])
     assert seen[1] != seen[2]
-    (alert,) = (machine.home / "alerts.jsonl").read_text().splitlines()
-    assert "a: its clip was altered in the clip store: it is empty" in alert
+    (alert,) = raised(machine.home)
+    assert "a: its clip was altered in the clip store: it is empty" in alert.text
 
 
 def test_each_stage_of_the_pipeline_has_a_code_identity_of_its_own(
