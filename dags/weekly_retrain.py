@@ -187,6 +187,18 @@ def weekly_retrain() -> None:
         """Compute what models read of each clip, once for all models."""
         return _reproduce("features")
 
+    @task
+    def drift() -> dict[str, Any]:
+        """Compare new songs with those that the champion was trained on; skipped while there is no champion."""
+        from mer_tasks.registry.lookup import has_champion
+        from mer_tasks.settings import load_params
+
+        workspace = _workspace()
+        name = load_params(workspace.params_file).registration.model_name
+        if not has_champion(machine(), name):
+            raise AirflowSkipException("There is no champion yet")
+        return mer_json(workspace.root, "drift")
+
     @task(
         max_active_tis_per_dagrun=1,  # DVC works on one stage of a workspace at a time
         execution_timeout=timedelta(hours=6),
@@ -247,7 +259,8 @@ def weekly_retrain() -> None:
 
     opened, gpu_models = open_workspace(), list_gpu_models()
     trained, trained_on_gpu = train.expand(model=opened), train_on_gpu.expand(model=gpu_models)
-    opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
+    computed = features()
+    opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> computed >> [trained, drift()]
     trained >> trained_on_gpu
     version, decision = register(), promote()
     reported: Any = report(version, decision)  # type: ignore[arg-type]  # Airflow gives what the task returned

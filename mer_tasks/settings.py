@@ -182,6 +182,23 @@ class QualitySettings(Section):
     clip_length_mostly: Share
     max_left_out_share: Share
     max_lost_share: Share
+    min_loudness_lufs: float
+    max_loudness_lufs: float
+    drift_min_songs: Positive
+    drift_min_distance: Share
+    drift_false_share: Share
+
+    @field_validator("max_loudness_lufs")
+    @classmethod
+    def _is_above_the_least(cls, loudest: float, others: ValidationInfo) -> float:
+        softest = others.data.get("min_loudness_lufs", loudest)
+        if loudest < softest:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{loudest} LUFS is softer than quality.min_loudness_lufs, {softest}; exchange them",
+                {"loudest": loudest, "softest": softest},
+            )
+        return loudest
 
 
 FRAMES_HZ = 100

@@ -36,11 +36,11 @@ def filled(machine: Machine, params: Params, tmp_path: Path) -> Params:
 
 def test_it_tells_of_the_week(filled: Params, machine: Machine, tmp_path: Path) -> None:
     silence(Catalog.open(machine.catalog_url), "lost-clips", datetime.now(UTC).date(), "Ann is at it")
-    text = write_digest(Workspace(tmp_path), filled, machine).text
+    text = write_digest(Workspace(tmp_path), filled, machine).text.replace("\N{EN DASH}", "-")
     assert "Champion: none yet of mood" in text
-    assert "New songs: 2 (2 in mine)\n  a (Ann – One), mine\n  b (Bob – Two), mine" in text
+    assert "New songs: 2 (2 in mine)\n  a (Ann - One), mine\n  b (Bob - Two), mine" in text
     assert "Left out: 2 of 2 songs" in text
-    assert "a (Ann – One): two moods: calm (file:mine), sad (file:mine)" in text
+    assert "a (Ann - One): two moods: calm (file:mine), sad (file:mine)" in text
     assert "Unsure: metrics/comparison.json" in text.replace(f"{tmp_path}/", "")
     assert "Warnings: 1\n  clip store: 2 songs lost their clip (since " in text
     assert "once" not in text and "run mer clips" in text

@@ -24,6 +24,11 @@ REMEDIES = {
     "no song twice": BY_HAND,
     "nothing missing": BY_HAND,
     "Spotify ranges": BY_HAND,
+    "loudness": "listen to them: a clip that is nearly silent or clipped tells a model little",
+    "sample rate": "give a copy with more samples a second, and import it again",
+    "silent songs": "correct the address or the file, and import it again",
+    "damaged audio": "export the song again, then mer clips --again",
+    "repeated songs": "nothing, unless they are different songs: then correct artist, title or ISRC",
     "two moods": "let a person decide with mer label TRACK MOOD --by NAME",
     "left-out songs": "see the reason beside each in data/snapshot/left_out.csv",
 }
