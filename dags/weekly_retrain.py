@@ -22,8 +22,6 @@ from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, log_lines, m
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
 
-WORKSPACES_KEPT = 10
-
 MODELS = model_names()
 
 AS_IN_PARAMS = "Empty: as in params.yaml."
@@ -134,7 +132,7 @@ def weekly_retrain() -> None:
         The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
         repeated keeps the settings it began with. The result has the models that need no GPU.
         """
-        from mer_tasks.pipeline import check_run, create_workspace, prune_workspaces
+        from mer_tasks.pipeline import check_run, create_workspace
         from mer_tasks.settings import load_params
         from mer_tasks.workspace import Workspace
 
@@ -144,7 +142,6 @@ def weekly_retrain() -> None:
             Workspace(PROJECT), _workspace().root, _overrides(), form["models"], machine()
         )
         check_run(load_params(workspace.params_file), machine())
-        prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
         return _models_for("default")
 
     @task

@@ -319,6 +319,16 @@ class PromotionSettings(Section):
     min_accuracy_low: Share
 
 
+class HousekeepingSettings(Section):
+    """How long what is needed no longer is kept, and after how many days without a retraining a champion is stale."""
+
+    keep_runs: Positive
+    keep_features_days: Positive
+    keep_deleted_runs_days: Positive
+    keep_airflow_days: Positive
+    stale_days: Positive
+
+
 class Params(Section):
     """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
@@ -333,6 +343,7 @@ class Params(Section):
     models: Annotated[dict[str, SerializeAsAny[SystemSettings]], Field(min_length=1)]
     registration: RegistrationSettings
     promotion: PromotionSettings
+    housekeeping: HousekeepingSettings
 
     @property
     def fetching(self) -> AudioSettings:
@@ -358,6 +369,7 @@ class Machine(BaseSettings):
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     alert_urls: SecretStr | None = None
+    airflow_database_url: SecretStr | None = None
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None
