@@ -19,8 +19,18 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, check_form, log_lines, mer_json
+from airflow.sdk.exceptions import AirflowSkipException
+from dag_common import (
+    CATALOG,
+    CLIPS,
+    DEFAULT_ARGS,
+    PROJECT,
+    FailedBefore,
+    check_form,
+    log_lines,
+    machine,
+    mer_json,
+)
 
 BATCH = 100
 """Songs a task: some minutes of work, so that starting it costs little."""
@@ -61,8 +71,11 @@ def collect_clips() -> None:
 
     @task
     def plan() -> list[int]:
-        """Divide what is due into batches of songs."""
+        """Divide what is due into batches of songs; first send alerts that could not be sent before."""
+        from mer_tasks.alerts import send_unsent
+
         check_form(FORM)
+        send_unsent(machine())
         due = mer_json(PROJECT, "clips", "--count")["due"]
         wanted = min(due, get_current_context()["params"]["limit"] or due, BATCH * MOST_BATCHES)
         return [min(BATCH, wanted - BATCH * i) for i in range(math.ceil(wanted / BATCH))]
@@ -81,11 +94,11 @@ def collect_clips() -> None:
     def summarise(batches: list[int] | None, reports: Sequence[Report]) -> Report:
         """Report what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
         if batches is None:
-            raise AirflowFailException("Nothing was collected; see plan")
+            raise FailedBefore("Nothing was collected; see plan")
         total = _total(reports)
         log_lines(_in_words(total) if reports else "Nothing was due")
         if len(reports) < len(batches):
-            raise AirflowFailException(f"{len(batches) - len(reports)} batches were not done; see collect")
+            raise FailedBefore(f"{len(batches) - len(reports)} batches were not done; see collect")
         return total
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CLIPS])

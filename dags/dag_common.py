@@ -43,11 +43,16 @@ VERSIONS = Asset("versions")
 """The registered versions; updated by each retraining, with its scores and the decision."""
 
 
+class FailedBefore(AirflowFailException):
+    """A task is red because others are, which have sent their alerts: its own is only recorded."""
+
+
 def alert(context: Mapping[str, Any]) -> None:
     """Alert a person that a task failed."""
     from mer_tasks.alerts import alert_on_failure
 
-    alert_on_failure(context)
+    is_known = isinstance(context.get("exception"), FailedBefore)
+    alert_on_failure(context, "information" if is_known else "critical")
 
 
 class RetryByKind(ExceptionRetryPolicy):
@@ -118,7 +123,9 @@ def check_form(form: Mapping[str, Param]) -> None:
     """
     conf = get_current_context()["dag_run"].conf or {}
     if unknown := sorted(set(conf) - set(form)):
-        raise AirflowFailException(f"{', '.join(unknown)}: no such field; there are {', '.join(form)}")
+        raise AirflowFailException(
+            f"{', '.join(unknown)}: no such field; there are {', '.join(form) or 'none'}"
+        )
 
 
 def params_section(name: str) -> dict[str, Any]:

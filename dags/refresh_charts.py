@@ -8,8 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, TriggerRule, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from dag_common import CATALOG, DEFAULT_ARGS, PROJECT, RetryByKind, check_form, log_lines, mer_json
+from airflow.sdk.exceptions import AirflowSkipException
+from dag_common import (
+    CATALOG,
+    DEFAULT_ARGS,
+    PROJECT,
+    FailedBefore,
+    RetryByKind,
+    check_form,
+    log_lines,
+    mer_json,
+)
 
 Report = dict[str, Any]
 """What `mer charts --json` prints of a chart."""
@@ -75,11 +84,11 @@ def refresh_charts() -> None:
     def summarise(charts: list[str] | None, reports: Sequence[Report]) -> list[Report]:
         """Report what came of each chart; red when one could not be read."""
         if charts is None:
-            raise AirflowFailException("Nothing was read; see list_charts")
+            raise FailedBefore("Nothing was read; see list_charts")
         for report in reports:
             log_lines(f"{report['chart']}: {report['n_entries']} songs, {report['new']} new")
         if unread := sorted(set(charts) - {report["chart"] for report in reports}):
-            raise AirflowFailException(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
+            raise FailedBefore(f"{len(unread)} of {len(charts)} charts not read: {', '.join(unread)}")
         return list(reports)
 
     charts = list_charts()

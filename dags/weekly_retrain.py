@@ -24,8 +24,6 @@ from dag_common import DEFAULT_ARGS, PROJECT, VERSIONS, check_form, log_lines, m
 if TYPE_CHECKING:
     from mer_tasks.workspace import Workspace
 
-WORKSPACES_KEPT = 10
-
 MODELS = model_names()
 
 AS_IN_PARAMS = "Empty: as in params.yaml."
@@ -155,7 +153,7 @@ def weekly_retrain() -> None:
         The settings are those of `params.yaml`, changed by the form's fields. A run that is cleared and
         repeated keeps the settings it began with. The result has the models that need no GPU.
         """
-        from mer_tasks.pipeline import check_run, create_workspace, prune_workspaces
+        from mer_tasks.pipeline import check_run, create_workspace
         from mer_tasks.settings import load_params
         from mer_tasks.workspace import Workspace
 
@@ -165,7 +163,6 @@ def weekly_retrain() -> None:
             Workspace(PROJECT), _workspace().root, _overrides(), _models(form), machine()
         )
         check_run(load_params(workspace.params_file), machine())
-        prune_workspaces(workspace.root.parent, keep=WORKSPACES_KEPT)
         return _models_for("default")
 
     @task
@@ -207,6 +204,18 @@ def weekly_retrain() -> None:
     def features() -> str:
         """Compute what models read of each clip, once for all models."""
         return _reproduce("features")
+
+    @task
+    def drift() -> dict[str, Any]:
+        """Compare new songs with those that the champion was trained on; skipped while there is no champion."""
+        from mer_tasks.registry.lookup import has_champion
+        from mer_tasks.settings import load_params
+
+        workspace = _workspace()
+        name = load_params(workspace.params_file).registration.model_name
+        if not has_champion(machine(), name):
+            raise AirflowSkipException("There is no champion yet")
+        return mer_json(workspace.root, "drift")
 
     @task(
         max_active_tis_per_dagrun=1,  # DVC works on one stage of a workspace at a time
@@ -306,7 +315,8 @@ def weekly_retrain() -> None:
 
     opened, gpu_models = open_workspace(), list_gpu_models()
     trained, trained_on_gpu = train.expand(model=opened), train_on_gpu.expand(model=gpu_models)
-    opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> features() >> trained
+    computed = features()
+    opened >> gpu_models >> collect_clips() >> snapshot() >> validate() >> computed >> [trained, drift()]
     trained >> trained_on_gpu
     version, served, verdict, decision = register(), serve_check(), gate(), promote()
     reported: Any = report(version, served, verdict, decision)  # type: ignore[arg-type]  # Airflow gives results

@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mer_tasks.alerts import mail_server
 from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, load_machine, load_params
 from mer_tasks.text import on_one_line, printable, without_passwords
@@ -294,17 +293,18 @@ def _device(device: str) -> Found:
 
 
 def _alerts(machine: Machine) -> Found:
-    kept = f"kept in {machine.home / 'alerts.jsonl'}"
-    if not machine.smtp_url and not machine.alert_to:
-        return Found("note", f"{kept}, nobody is mailed", "set MER_SMTP_URL and MER_ALERT_TO")
-    if not machine.smtp_url or not machine.alert_to:
+    from mer_tasks.alerts.addresses import addresses
+
+    recorded = "recorded in the catalog"
+    if bool(machine.smtp_url) != bool(machine.alert_to):
         missing = "MER_ALERT_TO" if machine.smtp_url else "MER_SMTP_URL"
-        return Found("problem", f"{kept}, nobody is mailed: {missing} is not set", f"set {missing}")
-    try:
-        server = mail_server(machine.smtp_url)
-    except InputError as error:
-        return Found("problem", str(error), "correct MER_SMTP_URL")
-    return Found("ok", f"{kept}, mailed to {machine.alert_to} through {server.host}:{server.port}")
+        return Found("problem", f"{recorded}, nobody is mailed: {missing} is not set", f"set {missing}")
+    found = addresses(machine)
+    if not found:
+        return Found("note", f"{recorded}, and sent nowhere", "set MER_ALERT_URLS (docs/alerts.md)")
+    if wrong := [address.name for address in found if address.service is None]:
+        return Found("problem", f"no address that Apprise knows: {'; '.join(wrong)}", "correct it")
+    return Found("ok", f"{recorded}, and sent to {'; '.join(address.name for address in found)}")
 
 
 def _spotify(machine: Machine) -> Found:

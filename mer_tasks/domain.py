@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from unicodedata import normalize
 
 
@@ -55,6 +55,26 @@ class LabelKind(StrEnum):
     PERSON = "person"
     FILE = "file"
     CHART = "chart"
+
+
+Severity = Literal["critical", "warning", "information"]
+"""What an alert does: a message at once, a line in the weekly digest, or only a row in the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something a person should know: one line, what is behind it, and what to do about it.
+
+    `key` names what is wrong, and is the same whenever it is wrong again: the alerts of one key are one incident,
+    and it is what a silence is given to. `page` is where a reader finds more.
+    """
+
+    title: str
+    text: str
+    severity: Severity
+    key: str
+    remedy: str
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

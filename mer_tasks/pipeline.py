@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import psutil
@@ -78,9 +80,7 @@ def create_workspace(
         return Workspace(folder)
     unfinished = Workspace(folder.with_name(f".unfinished-{folder.name}"))
     shutil.rmtree(unfinished.root, ignore_errors=True)
-    (unfinished.root / ".dvc").mkdir(parents=True)
-    config = DVC_CONFIG.format(cache=_cache(project.root.absolute(), machine.home))
-    (unfinished.root / ".dvc" / "config").write_text(config, encoding="utf-8")
+    write_dvc_config(unfinished.root, cache_of(Workspace(project.root.absolute()), machine.home))
     _write_params(project, unfinished, overrides, models)
     _write_stages(project, unfinished)
     write_catalog_state(unfinished, machine)
@@ -166,14 +166,21 @@ def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
         UnavailableError: what it needs cannot be reached now.
         CommandError: it failed otherwise.
     """
-    with _only_dvc_in(workspace.root) as lock:
+    with _only_dvc_in(workspace.root) as lock, _using(cache_of(workspace, machine.home)) as cache_lock:
         write_code_state(workspace, load_params(workspace.params_file), machine)
-        # the lock is inherited: were this process killed, it would be held until dvc ends
-        run(["dvc", "repro", stage], workspace.root, machine, inherit=[lock.fileno()])
+        # the locks are inherited: were this process killed, they would be held until dvc ends
+        inherit = [lock.fileno(), cache_lock.fileno()]
+        run(["dvc", "repro", stage], workspace.root, machine, inherit)
     return sha256_of(workspace.lock_file)
 
 
-def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequence[int] = ()) -> list[str]:
+def run(
+    command: Sequence[str],
+    folder: Path,
+    machine: Machine,
+    inherit: Sequence[int] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """Run a program of this environment in a folder, its output going to the log line by line; return the lines.
 
     The process stays in the caller's process group, which Airflow kills as a whole.
@@ -187,7 +194,7 @@ def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequenc
     with subprocess.Popen(
         [PROGRAMS / command[0], *command[1:]],
         cwd=folder,
-        env=_environment(machine),
+        env={**_environment(machine), **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -207,22 +214,71 @@ def run(command: Sequence[str], folder: Path, machine: Machine, inherit: Sequenc
     return lines
 
 
-def prune_workspaces(folder: Path, keep: int) -> list[Path]:
-    """Delete all but the newest `keep` workspaces in a folder and return what was deleted.
+def newest_evaluated(home: Path) -> Workspace | None:
+    """The workspace of the run whose models were compared last; None where there is none."""
+    compared = [Workspace(path.parents[1]) for path in (home / "runs").glob("*/metrics/comparison.json")]
+    return max(compared, key=lambda workspace: workspace.comparison.stat().st_mtime_ns, default=None)
+
+
+def old_workspaces(folder: Path, keep: int) -> list[Path]:
+    """The workspaces in a folder that are not among the newest `keep`, the newest of them first.
 
     Nothing is lost with them: data and models stay in DVC's cache, versions in MLflow.
     """
-    workspaces = [path for path in folder.iterdir() if (path / "dvc.yaml").is_file()]
-    newest_first = sorted(workspaces, key=lambda path: path.stat().st_ctime_ns, reverse=True)
-    for path in newest_first[keep:]:
-        shutil.rmtree(path)
-    return newest_first[keep:]
+    workspaces = [path for path in folder.glob("*/") if (path / "dvc.yaml").is_file()]
+    return sorted(workspaces, key=lambda path: path.stat().st_ctime_ns, reverse=True)[keep:]
 
 
-def _cache(project: Path, home: Path) -> Path:
-    """The project's own cache, shared with `dvc repro` there; one under `home` where it cannot be written."""
-    own = project / ".dvc"
+def remove_workspace(folder: Path) -> bool:
+    """Delete a workspace, unless DVC is at work in it; return whether it was deleted."""
+    with (folder / ".dvc" / "in-use").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        shutil.rmtree(folder)
+    return True
+
+
+def write_dvc_config(folder: Path, cache: Path) -> None:
+    """Make a folder one of DVC's that uses a cache."""
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=cache), encoding="utf-8")
+
+
+def cache_of(workspace: Workspace, home: Path) -> Path:
+    """The cache that a workspace's configuration names, else its own; one under `home` where that cannot be written."""
+    own = workspace.root / ".dvc"
+    config = ConfigParser(interpolation=None)
+    config.read(own / "config", encoding="utf-8")
+    if place := config.get("cache", "dir", fallback="").strip("\"'"):
+        return own / place
     return own / "cache" if own.is_dir() and os.access(own, os.W_OK) else home / "dvc-cache"
+
+
+@contextmanager
+def cache_alone(cache: Path) -> Iterator[bool]:
+    """Whether no run uses a cache; none begins to while this lasts."""
+    with _cache_lock(cache).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextmanager
+def _using(cache: Path) -> Iterator[IO[str]]:
+    """Keep what is in a cache from being cleaned away; many may use it at once."""
+    with _cache_lock(cache).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield lock
+
+
+def _cache_lock(cache: Path) -> Path:
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache / "in-use"
 
 
 def _write_params(

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
-from mer_tasks.alerts import Alert
+from mer_tasks.alert_keys import slug
 from mer_tasks.catalog.charts import ChartReport, known_version, record_chart
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.domain import Alert
 from mer_tasks.errors import InputError
 from mer_tasks.settings import Machine, Params
 from mer_tasks.sources.charts import read_chart
@@ -29,8 +30,9 @@ def refresh_chart(catalog: Catalog, name: str, params: Params, machine: Machine)
 def fall_alert(report: ChartReport) -> Alert:
     """The alert about a chart that suddenly has far fewer songs."""
     return Alert(
-        f"chart {report.chart} fell to {report.n_entries} songs",
-        f"It usually has {report.usual:g}. What was there stays in the catalog; see whether the source has"
-        " changed its rules, or the list was emptied.",
-        "warning",
+        title=f"chart {report.chart} fell to {report.n_entries} songs",
+        text=f"It usually has {report.usual:g}. What was there stays in the catalog.",
+        severity="warning",
+        key=f"chart-fell.{slug(report.chart)}",
+        remedy="see whether the source has changed its rules, or the list was emptied or moved",
     )

@@ -193,6 +193,23 @@ class QualitySettings(Section):
     clip_length_mostly: Share
     max_left_out_share: Share
     max_lost_share: Share
+    min_loudness_lufs: float
+    max_loudness_lufs: float
+    drift_min_songs: Positive
+    drift_min_distance: Share
+    drift_false_share: Share
+
+    @field_validator("max_loudness_lufs")
+    @classmethod
+    def _is_above_the_least(cls, loudest: float, others: ValidationInfo) -> float:
+        softest = others.data.get("min_loudness_lufs", loudest)
+        if loudest < softest:
+            raise PydanticCustomError(
+                OUR_RULE,
+                "{loudest} LUFS is softer than quality.min_loudness_lufs, {softest}; exchange them",
+                {"loudest": loudest, "softest": softest},
+            )
+        return loudest
 
 
 FRAMES_HZ = 100
@@ -336,6 +353,16 @@ class PromotionSettings(Section):
     answer_within_h: PositiveFloat
 
 
+class HousekeepingSettings(Section):
+    """How long what is needed no longer is kept, and after how many days without a retraining a champion is stale."""
+
+    keep_runs: Positive
+    keep_features_days: Positive
+    keep_deleted_runs_days: Positive
+    keep_airflow_days: Positive
+    stale_days: Positive
+
+
 class Params(Section):
     """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
@@ -350,6 +377,7 @@ class Params(Section):
     models: Annotated[dict[str, SerializeAsAny[SystemSettings]], Field(min_length=1)]
     registration: RegistrationSettings
     promotion: PromotionSettings
+    housekeeping: HousekeepingSettings
 
     @property
     def fetching(self) -> AudioSettings:
@@ -374,6 +402,8 @@ class Machine(BaseSettings):
     workers: Annotated[int, Field(gt=0)] | None = None
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    alert_urls: SecretStr | None = None
+    airflow_database_url: SecretStr | None = None
     smtp_url: str | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None

@@ -247,11 +247,11 @@ def test_cuda_that_is_asked_for_but_absent_is_a_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("smtp_url", "alert_to", "status", "remedy"),
     [
-        (None, None, "note", "set MER_SMTP_URL and MER_ALERT_TO"),
-        ("", "", "note", "set MER_SMTP_URL and MER_ALERT_TO"),
+        (None, None, "note", "set MER_ALERT_URLS (docs/alerts.md)"),
+        ("", "", "note", "set MER_ALERT_URLS (docs/alerts.md)"),
         ("smtp://mail.example.org", None, "problem", "set MER_ALERT_TO"),
         (None, "ann@example.org", "problem", "set MER_SMTP_URL"),
-        ("mail.example.org", "ann@example.org", "problem", "correct MER_SMTP_URL"),
+        ("mail.example.org", "ann@example.org", "problem", "correct it"),
         ("smtp://mail.example.org:2525", "ann@example.org", "ok", ""),
     ],
 )

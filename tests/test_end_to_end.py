@@ -104,7 +104,8 @@ def test_a_mood_too_small_stops_the_run_by_name(project: Path, tmp_path: Path) -
     assert "quality gate: stopped by" in stopped.stderr and "Traceback" not in stopped.stderr
     assert stages_run(stopped) == ["state", "validate"]
     assert (copy / "data" / "quality" / "report.html").exists()
-    assert (copy / "var" / "alerts.jsonl").read_text().count("\n") == 1
+    raised = [json.loads(line) for line in mer(copy, "alerts", "--json").stdout.splitlines()]
+    assert "data quality: training stopped by 1 critical finding" in [one["title"] for one in raised]
 
 
 def test_the_registered_model_goes_into_service_and_predicts(project: Path) -> None:

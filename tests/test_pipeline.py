@@ -27,9 +27,12 @@ from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     CommandError,
+    cache_alone,
+    cache_of,
     check_run,
     create_workspace,
-    prune_workspaces,
+    old_workspaces,
+    remove_workspace,
     reproduce,
     run,
     run_folder,
@@ -38,6 +41,7 @@ from mer_tasks.pipeline import (
 )
 from mer_tasks.settings import Machine, load_params
 from mer_tasks.workspace import Workspace
+from tests.alerts.servers import raised
 
 ROOT = Path(__file__).parents[1]
 
@@ -186,8 +190,8 @@ def test_a_clip_that_was_altered_changes_what_dvc_sees_of_the_catalog(
         seen.append(project.catalog_revision.read_text())
     assert (seen[0], seen[2]) == (seen[1], seen[3])
     assert seen[1] != seen[2]
-    (alert,) = (machine.home / "alerts.jsonl").read_text().splitlines()
-    assert "a: its clip was altered in the clip store: it is empty" in alert
+    (alert,) = raised(machine.home)
+    assert "a: its clip was altered in the clip store: it is empty" in alert.text
 
 
 def test_each_stage_of_the_pipeline_has_a_code_identity_of_its_own(
@@ -419,8 +423,36 @@ def test_an_interrupted_stage_leaves_no_process(at_work: psutil.Process) -> None
     assert alive == []
 
 
-def test_only_the_oldest_workspaces_are_pruned(project: Workspace, machine: Machine) -> None:
+def test_only_the_oldest_workspaces_are_removed(project: Workspace, machine: Machine) -> None:
     folders = [open_run(project, machine, name).root for name in "cab"]
-    assert prune_workspaces(machine.home / "runs", keep=2) == folders[:1]
+    assert old_workspaces(machine.home / "runs", keep=2) == folders[:1]
+    assert remove_workspace(folders[0])
     assert sorted((machine.home / "runs").iterdir()) == sorted(folders[1:])
-    assert prune_workspaces(machine.home / "runs", keep=2) == []
+
+
+def test_a_workspace_and_a_cache_that_are_used_stay(
+    at_work: psutil.Process, project: Workspace, machine: Machine
+) -> None:
+    workspace = Workspace(machine.home / "runs" / "one")
+    assert not remove_workspace(workspace.root)
+    with cache_alone(cache_of(project, machine.home)) as is_alone:
+        assert not is_alone
+    at_work.children()[0].kill()
+    at_work.wait()
+    with cache_alone(cache_of(workspace, machine.home)) as is_alone:
+        assert is_alone
+
+
+@pytest.mark.parametrize(
+    ("config", "cache"),
+    [
+        ("", "project/.dvc/cache"),
+        ("[cache]\n    dir = ../shared\n", "project/.dvc/../shared"),
+        ('[cache]\n    dir = "/far/away"\n', "/far/away"),
+    ],
+)
+def test_the_cache_is_what_the_configuration_names(
+    config: str, cache: str, project: Workspace, machine: Machine
+) -> None:
+    (project.root / ".dvc" / "config").write_text(config)
+    assert cache_of(project, machine.home) == project.root.parent / cache

@@ -12,8 +12,8 @@ import requests
 
 from mer_tasks.errors import UnavailableError
 from mer_tasks.temporary import may_pass, retry_after
+from tests.alerts.servers import certified
 from tests.sources.charts.servers import Request, Response, resetting, serving
-from tests.test_alerts import certified
 
 IN_THE_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"
 

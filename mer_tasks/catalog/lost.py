@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from mer_tasks.alerts import Alert
 from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.store import Flaw, clear_place, find_flaws, find_new_flaws
 from mer_tasks.catalog.clips import clips_of
@@ -18,6 +17,7 @@ from mer_tasks.catalog.database import Catalog, patiently
 from mer_tasks.catalog.queue import complete_attempt, make_due
 from mer_tasks.catalog.reading import in_parts, is_kept
 from mer_tasks.catalog.schema import clips, items, queue
+from mer_tasks.domain import Alert
 from mer_tasks.settings import Machine
 
 PAGE = 1_000
@@ -97,8 +97,14 @@ def lost_alert(lost: Sequence[LostClip], store: Path) -> Alert:
     if len(lost) > SONGS_IN_ALERT:
         lines.append(f"and {len(lost) - SONGS_IN_ALERT} more")
     songs = f"{len(lost)} song{'s' if len(lost) > 1 else ''}"
-    lines += ["", f"Their clips count no more until mer clips has cut them again. The store: {store}"]
-    return Alert(f"clip store: {songs} lost their clip", "\n".join(lines), "warning")
+    lines += ["", f"Their clips count no more. The store: {store}"]
+    return Alert(
+        title=f"clip store: {songs} lost their clip",
+        text="\n".join(lines),
+        severity="warning",
+        key="lost-clips",
+        remedy="run mer clips, which cuts them again; if it happens again, look at the disk of the store",
+    )
 
 
 def _pages(catalog: Catalog) -> Iterator[list[str]]:

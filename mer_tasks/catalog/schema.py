@@ -207,3 +207,46 @@ A song is due at `due_at`, or never (null: it has its clip, or no place it may b
 `recipe` (null: of any). `searched` songs have no address; clips up to the id `moved_after` are of an
 earlier address. The worker `worker_id` has claimed a song until `lease_until`.
 """
+
+silences = Table(
+    "silences",
+    metadata,
+    _id(),
+    Column("key", String, nullable=False, index=True),
+    Column("until", UtcDateTime, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("given_at", UtcDateTime, nullable=False),
+)
+"""Until when, and why, alerts of a key send no message; the newest row of a key counts."""
+
+alerts = Table(
+    "alerts",
+    metadata,
+    _id(),
+    Column("key", String, nullable=False, index=True),
+    Column("severity", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("remedy", String, nullable=False),
+    Column("page", String),
+    Column("run", String),
+    Column("since", UtcDateTime, nullable=False),
+    Column("incident_id", ForeignKey("alerts.id"), index=True),
+    Column("silence_id", ForeignKey("silences.id")),
+    Column("raised_at", UtcDateTime, nullable=False, index=True),
+)
+"""Every alert. One with an `incident_id` is a repetition of that earlier one, and sends no message of its own.
+
+`run` is the DAG and its run that raised it; `since` when the same key was first raised without a long pause.
+"""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    Column("alert_id", ForeignKey("alerts.id"), nullable=False, index=True),
+    Column("reached", JSON, nullable=False),
+    Column("problem", String),
+    Column("tried_at", UtcDateTime, nullable=False),
+)
+"""Every try to send an alert: the ids of the addresses that took it, and why others did not (null: all did)."""

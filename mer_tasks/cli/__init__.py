@@ -19,6 +19,7 @@ def main() -> None:
     What is unavailable for now is one line as well, and exit code 75 (EX_TEMPFAIL of sysexits.h).
     """
     from mer_tasks.cli import (  # noqa: F401 - each adds its commands
+        alerts,
         dataset,
         machine,
         measuring,

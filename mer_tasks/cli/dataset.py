@@ -68,7 +68,7 @@ def validate() -> None:
     from mer_tasks.alerts import send_alert
     from mer_tasks.audio.store import find_new_flaws
     from mer_tasks.catalog.dataset import read_snapshot
-    from mer_tasks.quality.gate import check_snapshot, quality_alert, summary_line, write_report
+    from mer_tasks.quality.gate import check_snapshot, quality_alerts, summary_line, write_report
 
     workspace, machine = project.workspace(), project.machine()
     taken = read_snapshot(workspace.snapshot)
@@ -76,8 +76,8 @@ def validate() -> None:
     flaws = find_new_flaws(machine.clip_store, clips, machine.n_workers)
     report = check_snapshot(taken, project.params(), {clip: flaw.reason for clip, flaw in flaws.items()})
     page = write_report(report, workspace.quality)
-    if not report.passed or flaws:
-        send_alert(quality_alert(report, page), machine)
+    for alert in quality_alerts(report, page):
+        send_alert(alert, machine)
     if not report.passed:
         raise InputError(summary_line(report, page))
     print_line(summary_line(report, page))
@@ -110,12 +110,12 @@ def features() -> None:
             features_device(machine.device),
         )
     except TooManyLostError as error:
-        send_alert(left_out_alert(error.left_out, workspace.features, "critical"), machine)
+        send_alert(left_out_alert(error.left_out, workspace.features, str(error)), machine)
         raise
     for track_id, reason in report.left_out:
         print_error(f"{track_id}: left out: {reason}")
     if report.left_out:
-        send_alert(left_out_alert(report.left_out, workspace.features, "warning"), machine)
+        send_alert(left_out_alert(report.left_out, workspace.features), machine)
     print_line(f"{workspace.features}: {report.summary}")
 
 

@@ -77,6 +77,33 @@ def register(
 
 
 @app.command()
+def drift(as_json: AsJson = False) -> None:
+    """Whether the data set's new songs are like those that the champion was trained on.
+
+    Compared are the proxies of Spotify's features and the moods that the champion predicts, one song an artist. What has
+    drifted is a warning in the next digest.
+
+    Example:  [bold]mer drift[/bold]
+    """
+    from mer_tasks.alerts import send_alert
+    from mer_tasks.quality.drift import drift_alert
+    from mer_tasks.registry.drift import check_drift
+
+    machine, params = project.machine(), project.params()
+    report = check_drift(project.workspace(), params, machine)
+    if report.drifted:
+        send_alert(drift_alert(report.drifted, report.n_before, report.n_now, report.champion), machine)
+    if as_json:
+        print_line(json.dumps(asdict(report)))
+        return
+    print_line(f"{report.n_now} artists new to {report.champion}, {report.n_before} in its training")
+    for column in report.columns:
+        print_line(column.line)
+    if not report.columns:
+        print_line(f"too few to compare: quality.drift_min_songs is {params.quality.drift_min_songs}")
+
+
+@app.command()
 def predict(
     audio: Annotated[list[Path], typer.Argument(help="Songs or clips, in any container.", readable=False)],
     model: Annotated[str | None, typer.Option(help="A model's address; else the champion's.")] = None,

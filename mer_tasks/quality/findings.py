@@ -3,10 +3,36 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mer_tasks.alerts import Alert, Severity
+from mer_tasks.alert_keys import key_of_stop, slug
+from mer_tasks.domain import Alert, Severity
 from mer_tasks.text import on_one_line
 
 SONGS_IN_ALERT = 10
+LONGEST_TITLE = 150
+
+TOO_FEW = "import or collect more songs of the small mood, or change the limit under quality in params.yaml"
+CUT_AGAIN = "cut their clips again with mer verify && mer clips"
+BY_HAND = "correct the song file, and import it again"
+
+REMEDIES = {
+    "every mood": TOO_FEW,
+    "songs per mood": TOO_FEW,
+    "balance of moods": TOO_FEW,
+    "clip length": CUT_AGAIN,
+    "clip too short": CUT_AGAIN,
+    "lost clips": CUT_AGAIN,
+    "no song twice": BY_HAND,
+    "nothing missing": BY_HAND,
+    "Spotify ranges": BY_HAND,
+    "loudness": "listen to them: a clip that is nearly silent or clipped tells a model little",
+    "sample rate": "give a copy with more samples a second, and import it again",
+    "silent songs": "correct the address or the file, and import it again",
+    "damaged audio": "export the song again, then mer clips --again",
+    "repeated songs": "nothing, unless they are different songs: then correct artist, title or ISRC",
+    "two moods": "let a person decide with mer label TRACK MOOD --by NAME",
+    "left-out songs": "see the reason beside each in data/snapshot/left_out.csv",
+}
+"""What to do about a finding, by its rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +86,37 @@ def summary_line(report: QualityReport, where: Path) -> str:
     return f"quality gate: stopped by {_criticals(report)}: {what}{warnings}; see {where}"
 
 
-def quality_alert(report: QualityReport, report_path: Path) -> Alert:
-    """The alert about a report: what is wrong, with which songs, and where the whole report is."""
-    if report.passed:
-        title = f"data quality: {count(len(report.warnings), 'warning')}, training goes on"
-    else:
-        title = f"data quality: training stopped by {_criticals(report)}"
-    paragraphs = [_paragraph(finding) for finding in report.findings]
-    paragraphs.append(f"{count(report.songs, 'song')} checked. The whole report: {report_path.absolute()}")
-    return Alert(title, "\n\n".join(paragraphs), "warning" if report.passed else "critical")
+def quality_alerts(report: QualityReport, report_path: Path) -> list[Alert]:
+    """The alerts about a report: one of all that stopped the run, and one of each warning, which stops nothing."""
+    where = f"{count(report.songs, 'song')} checked. The whole report: {report_path.absolute()}"
+    alerts = [
+        Alert(
+            title=f"data quality: {finding.rule}: {on_one_line(finding.message, LONGEST_TITLE)}",
+            text=f"{_paragraph(finding)}\n\n{where}",
+            severity="warning",
+            key=f"quality.{slug(finding.rule)}",
+            remedy=_remedy(finding),
+        )
+        for finding in report.warnings
+    ]
+    if not report.passed:
+        alerts.insert(0, _stop_alert(report, report_path, where))
+    return alerts
+
+
+def _stop_alert(report: QualityReport, report_path: Path, where: str) -> Alert:
+    """Its key is that of the failed task, whose error is the report's summary: they are one incident."""
+    return Alert(
+        title=f"data quality: training stopped by {_criticals(report)}",
+        text="\n\n".join([*map(_paragraph, report.critical), where]),
+        severity="critical",
+        key=key_of_stop(summary_line(report, report_path)),
+        remedy="; ".join(dict.fromkeys(map(_remedy, report.critical))),
+    )
+
+
+def _remedy(finding: Finding) -> str:
+    return REMEDIES.get(finding.rule, "see docs/quality.md")
 
 
 def _criticals(report: QualityReport) -> str:

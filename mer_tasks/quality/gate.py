@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mer_tasks.quality.findings import Finding, QualityReport, quality_alert, summary_line
+from mer_tasks.quality.findings import Finding, QualityReport, quality_alerts, summary_line
 from mer_tasks.quality.report import write_report
 from mer_tasks.settings import Params
 from mer_tasks.text import on_one_line
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mer_tasks.catalog.dataset import Snapshot
     from mer_tasks.quality.suite import Rule
 
-__all__ = ["Finding", "QualityReport", "check_snapshot", "quality_alert", "summary_line", "write_report"]
+__all__ = ["Finding", "QualityReport", "check_snapshot", "quality_alerts", "summary_line", "write_report"]
 
 LONGEST_NAME = 120
 LONGEST_REASON = 300

@@ -76,6 +76,7 @@ def build_rules(params: Params) -> list[Rule]:
     rules = _mood_rules(params.quality)
     if "clip" in params.snapshot.needs:
         rules += _clip_rules(params.clips, params.quality) + _lost_clip_rules(params.quality)
+        rules += _sound_rules(params) + _no_sound_rules()
     rules += _twice_rules() + _missing_rules(params)
     if "spotify" in params.snapshot.needs:
         rules += [_range_rule(feature) for feature in SPOTIFY_FEATURES]
@@ -176,6 +177,51 @@ def _lost_clip_rules(quality: QualitySettings) -> list[Rule]:
     ]
 
 
+def _sound_rules(params: Params) -> list[Rule]:
+    low, high, sr = params.quality.min_loudness_lufs, params.quality.max_loudness_lufs, params.features.sr
+    return [
+        Rule(
+            "loudness",
+            "songs",
+            _between("clip_loudness_lufs", low, high, WARNING),
+            lambda broken, _: (
+                f"{_songs(broken)} with a clip of {_range(broken['clip_loudness_lufs'])} LUFS,"
+                f" {low:g} to {high:g} is usual"
+            ),
+        ),
+        Rule(
+            "sample rate",
+            "songs",
+            _between("clip_sr", sr, None, WARNING),
+            lambda broken, _: (
+                f"{_songs(broken)} with a clip of {_range(broken['clip_sr'])} Hz, models read {sr} Hz"
+            ),
+        ),
+    ]
+
+
+def _no_sound_rules() -> list[Rule]:
+    """Songs that were left out for what their audio is, apart from those that could not be had."""
+    return [
+        _left_out_rule("silent songs", r"^no clip: .*\bis silent\b", "whose audio is silent"),
+        _left_out_rule(
+            "damaged audio",
+            r"^no clip: .*(?:damaged|holds |no audio at|only .* were written)",
+            "whose audio is damaged",
+        ),
+        _left_out_rule("repeated songs", "^same song as ", "that are another song of the data set again"),
+    ]
+
+
+def _left_out_rule(name: str, reason: str, what: str) -> Rule:
+    return Rule(
+        name,
+        "candidates",
+        ExpectColumnValuesToNotMatchRegex(column="reason", regex=reason, severity=WARNING),
+        lambda broken, _: f"{_songs(broken)} left out {what}",
+    )
+
+
 def _twice_rules() -> list[Rule]:
     same = {"track_id": "track_id", "same_song": "artist and title", "clip_sha256": "audio (clip_sha256)"}
     return [_twice_rule(column, what) for column, what in same.items()]
@@ -254,6 +300,12 @@ def _between(
     return ExpectColumnValuesToBeBetween(
         column=column, min_value=low, max_value=high, mostly=mostly, severity=severity
     )
+
+
+def _range(column: pd.Series) -> str:
+    """The least and the greatest value of a column: "-71 to -40"."""
+    low, high = column.min(), column.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _songs(rows: pd.DataFrame) -> str:

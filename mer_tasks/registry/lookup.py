@@ -113,6 +113,19 @@ def find_version(machine: Machine, uri: str) -> FoundVersion:
     return _ask_mlflow(machine, address)
 
 
+def has_champion(machine: Machine, name: str) -> bool:
+    """Whether a version of a model is in service.
+
+    Raises:
+        UnavailableError: MLflow cannot be reached now.
+    """
+    try:
+        find_version(machine, f"models:/{name}@champion")
+    except InputError:
+        return False
+    return True
+
+
 def fetch_version(machine: Machine, found: FoundVersion) -> Path:
     """The folder with a version's files, checked: its own where it is on this machine, else a copy kept under `home`.
 

@@ -140,11 +140,14 @@ def test_labels_and_clips_by_hand(project: Path) -> None:
     printed = json.loads(done.stdout)
     assert (done.returncode, printed["clips"]) == (1, 54)
     assert [(clip["sha256"], clip["kind"]) for clip in printed["lost"]] == [(text.stem, "altered")]
-    alerts = [json.loads(line)["title"] for line in (project / "var/alerts.jsonl").read_text().splitlines()]
-    assert alerts == [
-        "clip store: 2 songs lost their clip",
-        "data quality: 1 warning, training goes on",
-        "clip store: 1 song lost their clip",
+    shown = [line.split("  ") for line in mer(project, "alerts").stdout.splitlines()]
+    assert [(line[-1].partition(":")[0], line[-2]) for line in shown[1:]] == [
+        ("clip store", "lost-clips"),
+        ("data quality", "quality.lost-clips"),
+    ]
+    assert [json.loads(line)["times"] for line in mer(project, "alerts", "--json").stdout.splitlines()] == [
+        2,
+        2,
     ]
 
 

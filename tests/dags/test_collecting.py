@@ -1,6 +1,5 @@
 """From a chart to clips as Airflow runs it: real tasks in a project of its own."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import yaml
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from tests.alerts.servers import raised
 from tests.dags.conftest import DAGS
 
 ROOT = DAGS.parent
@@ -94,10 +94,11 @@ def test_charts_are_read_and_their_songs_collected(project: Path, database: None
     states, _ = outcome(dags["refresh_charts"])
     assert sorted(states["refresh"]) == ["failed", "success", "success"]
     assert (states["announce"], states["summarise"]) == (["success"], ["failed"])
-    alerts = [json.loads(line) for line in (project / "var" / "alerts.jsonl").read_text().splitlines()]
-    assert any("absent.m3u" in alert["text"] for alert in alerts)
-    assert "refresh_charts: task refresh absent failed" in [alert["title"] for alert in alerts]
-    assert any("1 of 3 charts not read: absent" in alert["text"] for alert in alerts)
+    chart, summary = raised(project / "var")
+    assert (chart.title, chart.severity) == ("refresh_charts: task refresh absent failed", "critical")
+    assert "absent.m3u" in chart.text
+    assert summary.severity == "information"  # the chart's own alert is the message
+    assert "1 of 3 charts not read: absent" in summary.text
 
     states, summary = outcome(dags["refresh_charts"], chart="sad")
     assert states == {
@@ -125,7 +126,9 @@ def test_what_cannot_be_planned_is_red_once_with_its_cause(project: Path, databa
         dag = DagBag(project / "dags").dags[name]
         states, _ = outcome(dag)
         assert states["summarise"] == ["failed"]
-    alerts = (project / "var" / "alerts.jsonl").read_text()
-    assert "params.yaml: not YAML" in alerts
-    assert "Nothing was read; see list_charts" in alerts
-    assert "Nothing was collected; see plan" in alerts
+    alerts = [(alert.severity, alert.text.partition("error: ")[2]) for alert in raised(project / "var")]
+    assert sum("params.yaml: not YAML" in text for severity, text in alerts if severity == "critical") == 2
+    assert [text.partition(": ")[2] for severity, text in alerts if severity == "information"] == [
+        "Nothing was read; see list_charts",
+        "Nothing was collected; see plan",
+    ]

@@ -16,6 +16,7 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.serialization.serialized_objects import DagSerialization
 
 from mer_tasks.errors import InputError, UnavailableError
+from tests.alerts.servers import raised
 from tests.dags.conftest import DAGS
 from tests.sources.charts.servers import Response, serving
 
@@ -147,9 +148,9 @@ def test_the_alert_reaches_the_one_way_out(tmp_path: Path, monkeypatch: pytest.M
         log_url="http://log",
     )
     alert({"ti": ti, "exception": ValueError("no calm song")})
-    kept = json.loads((tmp_path / "alerts.jsonl").read_text(encoding="utf-8"))
-    assert "validate" in kept["title"]
-    assert "no calm song" in kept["text"]
+    (kept,) = raised(tmp_path)
+    assert "validate" in kept.title
+    assert "no calm song" in kept.text
 
 
 def test_the_alert_of_a_lost_worker_names_what_its_task_worked_on(
@@ -179,6 +180,6 @@ def test_the_alert_of_a_lost_worker_names_what_its_task_worked_on(
     )
     context = instance.get_template_context() | {"dag_run": SimpleNamespace(conf={}), "params": {}}
     alert({**context, "exception": "killed by signal 9"})
-    kept = json.loads((tmp_path / "alerts.jsonl").read_text(encoding="utf-8"))
-    assert kept["title"] == "retrain: task train resnet18 failed"
-    assert "/dags/retrain/runs/one/tasks/train/mapped/1?try_number=3" in kept["text"]
+    (kept,) = raised(tmp_path)
+    assert kept.title == "retrain: task train resnet18 failed"
+    assert "/dags/retrain/runs/one/tasks/train/mapped/1?try_number=3" in str(kept.page)

@@ -1,6 +1,5 @@
 """The weekly retraining as Airflow sees it."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 from mer_tasks.settings import EvaluationSettings, Params, load_params
+from tests.alerts.servers import raised
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,8 @@ def test_what_airflow_will_run(dag: DAG) -> None:
         "collect_clips": (["snapshot"], "default", "downloads", "6:00:00"),
         "snapshot": (["validate"], "default", "default_pool", "2:00:00"),
         "validate": (["features"], "default", "default_pool", "2:00:00"),
-        "features": (["train"], "default", "default_pool", "2:00:00"),
+        "features": (["drift", "train"], "default", "default_pool", "2:00:00"),
+        "drift": ([], "default", "default_pool", "2:00:00"),
         "train": (["evaluate", "train_on_gpu"], "default", "default_pool", "6:00:00"),
         "train_on_gpu": (["evaluate"], "gpu", "gpu", "6:00:00"),
         "evaluate": (["register"], "default", "default_pool", "2:00:00"),
@@ -136,8 +137,8 @@ def test_bad_input_is_red_at_once_and_nothing_after_it_runs(
         states[name][0]
         for name in ("collect_clips", "snapshot", "validate", "features", "evaluate", "promote")
     } == {"upstream_failed"}
-    (alert,) = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
-    assert "nowhere" in alert["text"]
+    (alert,) = raised(tmp_path)
+    assert "nowhere" in alert.text
 
 
 @pytest.mark.slow
@@ -148,8 +149,8 @@ def test_a_misspelt_field_of_the_form_starts_nothing(
     run = dag.test(run_conf={"model": ["resnet18"]})
     states = {ti.task_id: (ti.state, ti.try_number) for ti in run.get_task_instances()}
     assert states["open_workspace"] == ("failed", 1)
-    (alert,) = (json.loads(line) for line in (tmp_path / "alerts.jsonl").read_text().splitlines())
-    assert "model: no such field; there are as_of, collections, models, " in alert["text"]
+    (alert,) = raised(tmp_path)
+    assert "model: no such field; there are as_of, collections, models, " in alert.text
     assert not (tmp_path / "runs").exists()
 
 

@@ -298,14 +298,14 @@ def test_more_lost_clips_than_may_be_stop_the_stage(
 
 def test_the_alert_names_the_first_songs_and_where_all_are(tmp_path: Path) -> None:
     left_out = [(f"song-{n}", "its clip is gone") for n in range(12)]
-    alert, critical = (left_out_alert(left_out, tmp_path, severity) for severity in ("warning", "critical"))
+    alert, critical = (left_out_alert(left_out, tmp_path, stopped) for stopped in (None, "12 songs lost"))
     assert (alert.title, critical.title) == (
         "features: 12 songs left out, training goes on",
         "features: stopped, 12 songs cannot be used",
     )
     assert alert.text.startswith("song-0: its clip is gone\n")
     assert "and 2 more" in alert.text and str(tmp_path / "left_out.csv") in alert.text
-    assert "left_out.csv" not in critical.text
+    assert critical.text.startswith("12 songs lost\n") and "left_out.csv" not in critical.text
 
 
 def test_weights_that_cannot_be_had_leave_what_was_there(

@@ -331,3 +331,32 @@ def test_real_songs_that_are_there_twice_are_named() -> None:
     (twice,) = report.critical
     assert twice.message.startswith("24 songs with the same track_id as another; ")
     assert "spotify:track:5GZEeowhvSieFDiR8fQ2im (Damien Rice \N{EN DASH} 9 Crimes)" in twice.songs
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "message"),
+    [
+        ({"clip_loudness_lufs": -60.0}, "loudness", "2 songs with a clip of -60 LUFS, -35 to -3 is usual"),
+        ({"clip_loudness_lufs": -0.5}, "loudness", "2 songs with a clip of -0.5 LUFS, -35 to -3 is usual"),
+        ({"clip_sr": 16000}, "sample rate", "2 songs with a clip of 16000 Hz, models read 22050 Hz"),
+    ],
+)
+def test_an_odd_sound_is_a_warning(values: dict[str, float], rule: str, message: str) -> None:
+    report = check(where(good_songs(), [1, 5], **values))
+    assert report.findings == (Finding(rule, "warning", message, names(1, 5)),)
+
+
+@pytest.mark.parametrize(
+    ("reason", "rule"),
+    [
+        ("no clip: a.mp3: is silent", "silent songs"),
+        ("no clip: a.mp3: is silent as one channel, as its channels cancel each other out", "silent songs"),
+        ("no clip: a.mp3: holds no audio", "damaged audio"),
+        ("no clip: a.mp3: holds samples of 1e+09 times full scale, as damaged audio does", "damaged audio"),
+        ("same song as T001", "repeated songs"),
+    ],
+)
+def test_songs_that_are_no_sound_or_twice_are_named(reason: str, rule: str) -> None:
+    (finding,) = check(good_songs(), reason, params=params(max_left_out_share=1.0)).findings
+    assert (finding.rule, finding.severity) == (rule, "warning")
+    assert finding.songs == (f"L0 (Artist \N{EN DASH} Lost 0): {reason}",)

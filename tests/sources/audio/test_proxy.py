@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from mer_tasks.sources.audio.proxy import Proxy
+from tests.alerts.servers import certified
 from tests.sources.audio.conftest import Server
 from tests.sources.charts.servers import Response, resetting, serving
-from tests.test_alerts import certified
 
 
 def asked(proxy: Proxy, url: str) -> httpx.Response:
