@@ -69,7 +69,7 @@ def best_first(with_class: np.ndarray, between: np.ndarray) -> tuple[int, ...]:
     """
     best, best_merit, in_vain = tuple[int, ...](), 0.0, 0
     waiting: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    seen = {()}
+    seen: set[tuple[int, ...]] = {()}
     while waiting and in_vain < PATIENCE:
         _, columns = heapq.heappop(waiting)
         merits = _merits_with_one_more(columns, with_class, between)

@@ -91,6 +91,7 @@ def test_each_song_has_what_serving_computes_of_its_clip(
 def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everything: Snapshot) -> None:
     build(everything)
     shapes: dict[str, tuple[int, ...]] = {"summary": (3, 428), "resnet18": (3, 512), "musicnn": (3, 1556)}
+    shapes |= {"resnet18_windows": (3, 512, 5), "musicnn_patches": (3, 200, 10)}
     shapes |= {"image": (3, 65, 323), "frames": (3, 33, 323)}
     for name, shape in shapes.items():
         features = load_features(Workspace(tmp_path / "project").representation(name), tmp_path / "store")
@@ -104,9 +105,11 @@ def test_the_folder_has_what_is_documented(tmp_path: Path, build: Build, everyth
     files = contents(tmp_path / "project")
     named = ("summary", "resnet18", "musicnn")
     tables = {f"{name}/{file}" for name in named for file in ("meta.json", "manifest.csv")}
-    arrays = {f"{name}/{file}" for name in ("image", "frames") for file in ("meta.json", "manifest.csv")}
-    others = {"left_out.csv", "spotify/meta.json", "spotify/values.csv", "resnet18/weights.pt"}
-    others |= {"musicnn/weights.npz"}
+    of_arrays = ("image", "frames", "resnet18_windows", "musicnn_patches")
+    arrays = {f"{name}/{file}" for name in of_arrays for file in ("meta.json", "manifest.csv")}
+    others = {"left_out.csv", "spotify/meta.json", "spotify/values.csv"}
+    others |= {f"{name}/weights.pt" for name in ("resnet18", "resnet18_windows")}
+    others |= {f"{name}/weights.npz" for name in ("musicnn", "musicnn_patches")}
     parts = {name for name in files if "/parts/" in name}
     assert set(files) == tables | arrays | others | parts
     assert len(parts) == 9
@@ -182,7 +185,7 @@ def test_two_songs_may_share_a_clip(
     np.testing.assert_array_equal(summary.values[0], summary.values[1])
 
 
-@pytest.mark.parametrize("part", ["summary", "mel", "resnet18", "musicnn"])
+@pytest.mark.parametrize("part", ["summary", "mel", "resnet18_columns", "musicnn_patches"])
 def test_damaged_store_is_computed_anew(
     tmp_path: Path, clips: dict[str, str], songs: Songs, build: Build, part: str
 ) -> None:

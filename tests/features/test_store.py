@@ -267,7 +267,7 @@ def test_the_image_that_was_kept_is_enough_for_the_network(
         _ = first[part]
     later = ClipParts(lambda: pytest.fail("decoded for nothing"), quick.features, stored=stored)
     assert ClipReader(quick, "resnet18", weights).read(later).shape == (512,)
-    assert later.computed == {"resnet18"}
+    assert later.computed == {"resnet18_columns"}
 
 
 def test_every_setting_of_a_part_is_one() -> None:
