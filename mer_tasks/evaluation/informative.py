@@ -21,10 +21,10 @@ def most_informative(
     """The rows of up to `n` songs, the most informative first, each with its worth from 0 to 1; no artist twice.
 
     `probabilities` of moods have shape (n_songs, 4), `tags`, what else describes a song, (n_songs, n_tags). A song
-    is worth its uncertainty, one less the margin, times the mean similarity of all songs to it, as far as no song
-    chosen before is as similar: information density (Settles and Craven, "An Analysis of Active Learning
-    Strategies for Sequence Labeling Tasks", EMNLP 2008) with the coverage of facility location (Wei, Iyer and
-    Bilmes, "Submodularity in Data Subset Selection and Active Learning", ICML 2015).
+    is worth its uncertainty, one less the margin, times the mean uncertainty that it stands for: that of all songs, as
+    far as they are like it and less like those chosen before. That is information density (Settles and Craven, "An
+    Analysis of Active Learning Strategies for Sequence Labeling Tasks", EMNLP 2008) with the coverage of facility
+    location (Wei, Iyer and Bilmes, "Submodularity in Data Subset Selection and Active Learning", ICML 2015).
     """
     pool = np.argsort(margins(probabilities), kind="stable")[:POOL]
     unsure = 1 - margins(probabilities[pool])
@@ -33,7 +33,7 @@ def most_informative(
     covered, allowed = np.zeros(len(pool)), np.ones(len(pool), bool)
     found: list[tuple[int, float]] = []
     while allowed.any() and len(found) < n:
-        worth = unsure * np.maximum(similar - covered, 0).mean(axis=1)
+        worth = unsure * (np.maximum(similar - covered, 0) @ unsure) / len(pool)
         best = int(np.argmax(np.where(allowed, worth, -1)))
         found.append((int(pool[best]), float(worth[best])))
         covered = np.maximum(covered, similar[best])
@@ -42,10 +42,10 @@ def most_informative(
 
 
 def _similarities(rows: np.ndarray) -> np.ndarray:
-    """How similar songs are, shape (n, n): 1 for the same, exp(-1/2) at the median distance between two."""
+    """How similar songs are, shape (n, n): 1 for the same, exp(-1/2) as far as the nearest other mostly is."""
     squares = (rows**2).sum(axis=1)
     distances = np.maximum(squares[:, None] + squares - 2 * rows @ rows.T, 0)
-    apart = distances[~np.eye(len(rows), dtype=bool)]
-    scale = float(np.median(apart)) if apart.size else 0.0
+    others = np.where(np.eye(len(rows), dtype=bool), np.inf, distances)
+    scale = float(np.median(others.min(axis=1))) if len(rows) > 1 else 0.0
     similar: np.ndarray = np.exp(-distances / (2 * scale or 1.0))
     return similar
