@@ -1,6 +1,7 @@
 """How often the champion changes by luck, and how soon a better line of models takes over, by the rule's p-value.
 
-Simulates years of weekly runs on one holdout: `python benchmarks/promotion.py` (minutes). Every song has a
+Simulates years of weekly runs on one holdout: `python benchmarks/promotion.py` (minutes). With `--bounds`: how often
+a challenger that is better is refused because a mood is worse, rightly and wrongly. Every song has a
 difficulty, shared by its artist's songs; a model is right where its skill exceeds the difficulty and a chance of
 its own. How much of that is shared by two models decides how often they disagree: real models of this project,
 retrained a week later, on a few per cent of songs; of different systems on a fifth to a third (docs below).
@@ -117,6 +118,57 @@ def _power(
     return f"{np.mean(first <= WEEKS):.0%} ({f'{median:g}' if median <= WEEKS else 'never'})"
 
 
+LOSSES = {"points alone": 1.0, "p <= 0.2": 0.2, "p <= 0.1": 0.1, "p <= 0.05": 0.05}
+"""When a mood's loss beyond the bound counts: always, or where luck is as unlikely as this."""
+
+BOUND = 0.1
+
+
+def refusals(
+    rng: np.random.Generator, n_songs: int, gains: Sequence[float], shared: float, n_pairs: int
+) -> dict[str, float]:
+    """How often a challenger that is better overall is refused for a mood, by each rule of `LOSSES`.
+
+    `gains` are the true differences in accuracy, a mood each, from a champion of accuracy 0.65.
+    """
+    refused, passed = dict.fromkeys(LOSSES, 0), 0
+    for _ in range(n_pairs):
+        songs = holdout(rng, n_songs)
+        mood = rng.permutation(np.arange(n_songs) % len(gains))
+        champion = answers(rng, songs, 0.65, shared)
+        challenger = np.choose(mood, [answers(rng, songs, 0.65 + gain, shared) for gain in gains])
+        won = challenger.astype(int) - champion.astype(int)
+        if won.sum() <= 0 or sign_flip_p_value(won, songs.artists) > 0.05:
+            continue
+        passed += 1
+        worst = _worst_moods(-won, mood, songs.artists)
+        for rule, p_value in LOSSES.items():
+            refused[rule] += any(loss > BOUND and p <= p_value for loss, p in worst)
+    return {rule: n / max(passed, 1) for rule, n in refused.items()}
+
+
+def _worst_moods(lost: np.ndarray, mood: np.ndarray, artists: np.ndarray) -> list[tuple[float, float]]:
+    """The loss of every mood and how likely it is by luck."""
+    moods = [mood == one for one in np.unique(mood)]
+    return [(float(lost[one].mean()), sign_flip_p_value(lost[one], artists[one])) for one in moods]
+
+
+def print_refusals(rng: np.random.Generator, n_pairs: int) -> None:
+    """A row a holdout and kind of challenger: how often it is refused for a mood, of those that gain by the rule."""
+    print(f"| songs | true gain by mood | {' | '.join(LOSSES)} |")
+    print(f"| ---: | --- | {' | '.join(['---:'] * len(LOSSES))} |")
+    for n_songs in (60, 120):
+        for gains in (
+            (0.1, 0.1, 0.1, 0.1),
+            (0.2, 0.2, 0.2, -0.1),
+            (0.25, 0.25, 0.25, -0.3),
+            (0.3, 0.3, 0.3, -0.5),
+        ):
+            shares = refusals(rng, n_songs, gains, SHARED["another system"], n_pairs)
+            cells = " | ".join(f"{share:.0%}" for share in shares.values())
+            print(f"| {n_songs} | {', '.join(f'{gain:+.2f}' for gain in gains)} | {cells} |", flush=True)
+
+
 def print_disagreement(rng: np.random.Generator) -> None:
     """How often the simulated pairs disagree on whether they are right."""
     for kind, shared in SHARED.items():
@@ -128,7 +180,13 @@ def print_disagreement(rng: np.random.Generator) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("years", type=int, nargs="?", default=250, help="simulated years a row and accuracy")
-    years = parser.parse_args().years
-    generator = np.random.default_rng(0)
+    parser.add_argument(
+        "--bounds", action="store_true", help="only how often a mood's bound refuses (a minute)"
+    )
+    arguments = parser.parse_args()
+    years, generator = arguments.years, np.random.default_rng(0)
+    if arguments.bounds:
+        print_refusals(generator, 10 * years)
+        raise SystemExit
     print_disagreement(generator)
     print_table(generator, years, (0.60, 0.65, 0.70, 0.75))

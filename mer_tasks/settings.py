@@ -345,6 +345,7 @@ class PromotionSettings(Section):
     min_gain: float
     max_p_value: Share
     min_accuracy_low: Share
+    loss_p_value: Share
     max_recall_loss: Share
     max_slice_loss: Share
     max_calibration_loss: Share

@@ -60,7 +60,7 @@ def calibration(
     worse_by = [
         (np.abs(sums[:, :N_BINS]) - np.abs(sums[:, N_BINS:-1])).sum(axis=1) / sums[:, -1] for sums in drawn
     ]
-    low = float(np.quantile(np.concatenate(worse_by), rule.max_p_value))
+    low = float(np.quantile(np.concatenate(worse_by), rule.loss_p_value))
     worse = error - former > rule.max_calibration_loss and low > 0
     return Check("calibration error", f"{error:.3f}, was {former:.3f}", needed, not worse)
 
@@ -71,7 +71,7 @@ def shares(ours: pd.DataFrame, rule: PromotionSettings) -> Iterator[Check]:
         predicted, truth = ((ours[column] == mood).to_numpy(int) for column in ("predicted", "mood"))
         gap: np.ndarray = predicted - truth
         p = min(sign_flip_p_value(one, _artists(ours)) for one in (gap, -gap))
-        implausible = abs(gap.mean()) > rule.max_share_gap and p <= rule.max_p_value
+        implausible = abs(gap.mean()) > rule.max_share_gap and p <= rule.loss_p_value
         measured = f"predicted for {predicted.mean():.2f} of the songs, right for {truth.mean():.2f}"
         needed = f"at most {rule.max_share_gap:g} apart, or by luck"
         yield Check(f"share of {mood}", measured, needed, not implausible)
@@ -82,7 +82,7 @@ def _loss(
 ) -> Check:
     new, old = right(ours), right(theirs)
     p = sign_flip_p_value(old - new, _artists(ours))
-    worse = old.mean() - new.mean() > bound and p <= rule.max_p_value
+    worse = old.mean() - new.mean() > bound and p <= rule.loss_p_value
     measured = f"{new.mean():.2f}, was {old.mean():.2f} on {len(new)} songs"
     if new.sum() < old.sum():
         measured += f", p {p:.3f}"
