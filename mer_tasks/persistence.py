@@ -32,6 +32,16 @@ ARRAYS: Mapping[str, tuple[str, ...]] = {
         "support_vectors_",
         "weights_",
     ),
+    "PolarRegressor": (
+        "classes_",
+        "concentration_",
+        "gamma",
+        "intercept_",
+        "n_features_in_",
+        "stretch_",
+        "support_vectors_",
+        "weights_",
+    ),
     "ReliefFSelector": ("columns_", "n_features_in_"),
     "StandardScaler": ("mean_", "n_features_in_", "scale_", "var_"),
     "SupportVectorClassifier": (
