@@ -15,6 +15,7 @@ from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.result import ModelResult, fold_folder
 from mer_tasks.features.representations import network_files
 from mer_tasks.files import write_text
+from mer_tasks.registry import card
 from mer_tasks.registry.answering import MODEL, NETWORK
 from mer_tasks.registry.process import (
     ANSWERS,
@@ -63,6 +64,7 @@ def write_version(
         UnavailableError: the process of the version died or hung.
     """
     _copy(folder, workspace, result)
+    write_text(folder / card.FILE, str(card.model_card(result, snapshot)))
     write_training_data(training_data(result, snapshot), folder)
     names = write_sounds(folder / SELF_TEST, params.clips)
     described = _description(result, params)

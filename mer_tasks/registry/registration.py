@@ -20,6 +20,7 @@ from mer_tasks.evaluation.result import ModelResult, read_result, result_identit
 from mer_tasks.features.representations import takes_audio
 from mer_tasks.files import temporary_folder
 from mer_tasks.registry.aliases import CHALLENGER
+from mer_tasks.registry.card import short_card
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import SEAL
 from mer_tasks.registry.packaging import save_for_mlflow, write_version
@@ -129,7 +130,7 @@ def _add_version(
         source=f"models:/{model.model_id}",
         run_id=run_id,
         tags=_tags(result) | airflow_tags() | {SEAL: seal, TRAINING: _identity(workspace, result)},
-        description=_text(result),
+        description=short_card(result),
         model_id=model.model_id,
     )
 
@@ -153,11 +154,3 @@ def _tags(result: ModelResult) -> dict[str, str]:
         "mer.accuracy": f"{result.scores.accuracy:.4f}",
         "mer.accuracy_low": f"{result.scores.accuracy_low:.4f}",
     }
-
-
-def _text(result: ModelResult) -> str:
-    scores = result.scores
-    return (
-        f"{result.model} on {result.read_together}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
-        f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {result.songs}."
-    )

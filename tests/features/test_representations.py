@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from mer_tasks.errors import InputError
-from mer_tasks.features.representations import ClipReader, computed, module_of, network_files, takes_audio
+from mer_tasks.features.representations import (
+    ClipReader,
+    computed,
+    licence_of,
+    module_of,
+    network_files,
+    takes_audio,
+)
 from mer_tasks.settings import Params, RepresentationSettings, plugin_names
 
 NAMES = plugin_names("representations")
@@ -48,7 +55,8 @@ def test_a_module_has_what_the_contract_names(name: str, quick: Params) -> None:
     assert len(set(names)) == len(names) > 0
     needed = ("rows",) if module.KEPT == "given" else ("parts", "assemble", "CODE", "NETWORK_FILES")
     assert all(hasattr(module, one) for one in needed)
-    assert hasattr(module, "write_network") == bool(getattr(module, "NETWORK_FILES", ()))
+    has_network = bool(getattr(module, "NETWORK_FILES", ()))
+    assert hasattr(module, "write_network") == bool(licence_of(name)) == has_network
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -60,7 +60,7 @@ def test_beyond_the_outermost_emotion_there_is_none() -> None:
 def test_a_song_near_the_centre_has_no_emotion() -> None:
     near, far = sectors(np.array([[0.01, 0.8], [1.0, 0.8]]), 1.0, 4.0)
     assert near.max() < 0.15
-    assert far.max() > 0.4
+    assert far.max() > 0.3
 
 
 def test_what_the_regression_pulls_to_the_middle_is_stretched_back() -> None:

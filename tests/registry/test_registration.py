@@ -87,13 +87,18 @@ def test_a_run_holds_what_was_trained(served: Project) -> None:
     assert run.data.metrics["accuracy"] == pytest.approx(result.scores.accuracy, abs=1e-4)
     assert run.data.metrics["holdout.accuracy"] == pytest.approx(result.holdout.accuracy, abs=1e-4)  # type: ignore[union-attr]
     assert run.data.params["models.good.C"] == "0.1" and run.data.params["clips.duration_s"] == "5.0"
-    assert run.inputs.dataset_inputs[0].dataset.name == "songs"
+    (data,) = [one.dataset for one in run.inputs.dataset_inputs]
+    assert (data.name, data.digest) == ("songs", result.data[:32])
+    assert json.loads(data.profile)["num_rows"] == len(read_snapshot(served.workspace.snapshot).songs)
+    assert data.source_type == "local" and "clip_sha256" in data.schema
     folds = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{version.run_id}'")
     assert sorted(fold.data.metrics["accuracy"] for fold in folds) == pytest.approx(
         sorted(result.fold_accuracies), abs=1e-4
     )
-    assert {file.path for file in client.list_artifacts(version.run_id)} == {"plots", "training"}
+    assert {file.path for file in client.list_artifacts(version.run_id)} == {"README.md", "plots", "training"}
+    assert {file.path for file in client.list_artifacts(version.run_id, "training")} >= {"training/good.csv"}
     assert "out-of-fold accuracy" in version.description and "songs of songs" in version.description
+    assert run.data.tags["mlflow.note.content"] == version.description
     assert (
         client.get_logged_model(
             version.model_id or find_version(served.machine, "models:/mood/2").model_id
