@@ -25,7 +25,7 @@ from mer_tasks.networks.threads import one_thread
 from mer_tasks.networks.torch_classifier import TorchClassifier, torch_classifier
 from mer_tasks.settings import TorchSettings, load_params
 
-N_SONGS, ROWS, FRAMES, FOLDS, SEED = 12, 161, 1292, 5, 20
+N_SONGS, ROWS, FRAMES, FOLDS, SEED = 20, 161, 1292, 5, 20
 FIRST = FirstConvolution(kernel_size=7, stride=1, padding=2)
 SETTINGS = load_params(Path(__file__).parents[1] / "params.yaml").models["resnet18"]
 

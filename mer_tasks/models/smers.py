@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from mer_tasks.models import n_columns
 from mer_tasks.settings import TABLES, PositiveFloat, Queue, SystemSettings
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
+
+    from mer_tasks.models import Shapes
 
 READS = TABLES
 QUEUE: Queue = "default"
@@ -30,7 +33,7 @@ class Settings(SystemSettings):
     epsilon: Annotated[float, Field(ge=0)]
 
 
-def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) -> "Pipeline":
+def build(settings: Settings, shapes: "Shapes", seed: int, device: str) -> "Pipeline":
     """An unfitted classifier of rows of features, shape (n, n_features)."""
     from sklearn.pipeline import make_pipeline
 
@@ -38,5 +41,6 @@ def build(settings: Settings, shape: tuple[int, ...], seed: int, device: str) ->
     from mer_tasks.classifiers.polar import PolarRegressor
 
     return make_pipeline(
-        ColumnScaler(), PolarRegressor(settings.C, settings.epsilon, gamma=1 / shape[0], random_state=seed)
+        ColumnScaler(),
+        PolarRegressor(settings.C, settings.epsilon, gamma=1 / n_columns(shapes), random_state=seed),
     )

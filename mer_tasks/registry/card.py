@@ -53,7 +53,7 @@ def model_card(result: ModelResult, snapshot: Snapshot) -> ModelCard:
     evaluation = EvaluationSettings.model_validate(result.params["evaluation"])
     sections = {
         "What it is for": FOR,
-        "How to use it": f"`mer predict song.mp3`, or any program that loads MLflow models (docs/registry.md). It reads `{result.reads}`.",
+        "How to use it": f"`mer predict song.mp3`, or any program that loads MLflow models (docs/registry.md). It reads `{result.read_together}`.",
         "Data": _data(result, snapshot),
         "How it was trained": _training(result),
         "Scores": _scores(result, snapshot, evaluation),
@@ -68,7 +68,7 @@ def short_card(result: ModelResult) -> str:
     """What of the card fits a description of a run or a version in MLflow: one line, what it is for, its limits."""
     scores = result.scores
     line = (
-        f"{result.model} on {result.reads}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
+        f"{result.model} on {result.read_together}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
         f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {on_one_line(result.songs, 200)}."
     )
     recall = ", ".join(f"{mood} {value:.2f}" for mood, value in scores.recall.items())
@@ -125,7 +125,7 @@ def _training(result: ModelResult) -> str:
         " No artist is in two folds." if result.protocol == "grouped" else " Artists may be in several folds."
     )
     return (
-        f"The system `{result.system}` on the representation `{result.reads}`, {folds} folds, protocol"
+        f"The system `{result.system}` on the representation `{result.read_together}`, {folds} folds, protocol"
         f" `{result.protocol}`.{paper} The model is that of fold {result.best_fold}, the most accurate one, trained on"
         f" the other {folds - 1}.\n\n{listed}"
     )
@@ -170,5 +170,5 @@ def _parts(
 
 def _licences(result: ModelResult) -> str:
     own = "The songs are their owners'; the model holds none of them."
-    weights = licence_of(result.reads)
-    return f"{own}\n\n{weights}" if weights else f"{own} It carries no weights of others."
+    notices = [notice for name in result.reads if (notice := licence_of(name))]
+    return "\n\n".join([own, *notices]) if notices else f"{own} It carries no weights of others."

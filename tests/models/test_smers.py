@@ -12,11 +12,11 @@ from mer_tasks.errors import InputError
 from mer_tasks.models.smers import QUEUE, Settings, build
 from tests.systems import N_FEATURES, four_clouds
 
-SETTINGS = Settings(system="smers", reads="summary", C=1.0, epsilon=0.1)
+SETTINGS = Settings(system="smers", reads=("summary",), C=1.0, epsilon=0.1)
 
 
 def test_settings_reach_the_estimator() -> None:
-    model = build(SETTINGS, (N_FEATURES,), 7, "cpu")
+    model = build(SETTINGS, ((N_FEATURES,),), 7, "cpu")
     assert [type(step) for step in model] == [ColumnScaler, PolarRegressor]
     last = model[-1]
     assert (last.C, last.epsilon, last.gamma, last.random_state) == (1.0, 0.1, 1 / N_FEATURES, 7)
@@ -65,7 +65,7 @@ def test_a_song_near_the_centre_has_no_emotion() -> None:
 
 def test_what_the_regression_pulls_to_the_middle_is_stretched_back() -> None:
     X, y = four_clouds(160)
-    model = build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, y)[-1]
+    model = build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, y)[-1]
     assert model.stretch_ > 1.2
 
 
@@ -84,7 +84,7 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_it_was_trained_on() 
     artists, moods = np.repeat(np.arange(60), 4), np.repeat(rng.permutation(np.arange(60) % 4), 4)
     X = rng.normal(size=(60, N_FEATURES))[artists] + 0.01 * rng.normal(size=(240, N_FEATURES))
     apart, mixed = (
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, moods, **given)[-1].concentration_
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, moods, **given)[-1].concentration_
         for given in ({"polarregressor__groups": artists}, {})
     )
     assert 3 * apart < mixed
@@ -92,5 +92,5 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_it_was_trained_on() 
 
 def test_songs_by_one_artist_are_refused() -> None:
     X, y = four_clouds(80)
-    with pytest.raises(InputError, match=r"^mood sad has songs by 1 artists to train on"):
-        build(SETTINGS, (N_FEATURES,), 0, "cpu").fit(X, y, polarregressor__groups=np.zeros(80))
+    with pytest.raises(InputError, match=r"^mood calm has songs by 1 artists to train on"):
+        build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, y, polarregressor__groups=np.zeros(80))

@@ -96,7 +96,7 @@ def test_synthetic_songs_are_said_to_be(
 def test_the_licence_of_the_weights_goes_with_them(
     trained: Path, result: ModelResult, reads: str, said: str
 ) -> None:
-    assert said in sections(card_of(trained, replace(result, reads=reads)).text)["Licences"]
+    assert said in sections(card_of(trained, replace(result, reads=(reads,))).text)["Licences"]
 
 
 def test_a_version_carries_its_card(served: Project) -> None:
