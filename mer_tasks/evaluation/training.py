@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.calibration import confidence
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
-from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
+from mer_tasks.evaluation.result import HOLDOUT, TRAINED, ModelResult, fold_folder, refit_folder, write_result
 from mer_tasks.evaluation.scores import score_predictions
 from mer_tasks.features.joined import Rows
 from mer_tasks.models import build_model
@@ -71,7 +71,12 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
         artists=inputs.songs["artist"].map(primary_artist).to_numpy(),
     )
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
-    _write(result, fitted, workspace)
+    whole = None
+    if params.registration.fit == "all":
+        whole = build_model(settings, inputs.shapes, seed, machine.device)
+        _fit_all(whole, inputs, y, parts.folds, seed)
+        result = replace(result, refit=_refit_predictions(inputs, parts, whole))
+    _write(result, fitted, whole, workspace)
     return result
 
 
@@ -139,6 +144,32 @@ def _fit_network(
     return torch_classifier.learning_curve(model)
 
 
+def _fit_all(model: "Pipeline", inputs: Inputs, y: np.ndarray, rows: np.ndarray, seed: int) -> None:
+    """Train a model on all these rows; nothing is left to score, so a network is trained for all its epochs."""
+    if _is_network(model):
+        import torch
+
+        from mer_tasks.networks.threads import one_thread
+
+        torch.manual_seed(seed)
+        with one_thread():
+            model.fit(inputs.X[rows], y[rows])
+    else:
+        artists = inputs.songs["artist"].map(primary_artist).to_numpy()
+        fit_with_groups(model, inputs.X[rows], y[rows], artists[rows])
+
+
+def _refit_predictions(inputs: Inputs, parts: Split, model: "Pipeline") -> pd.DataFrame:
+    """The predictions of a model that was trained on all folds' songs, of those and of the holdout's."""
+    splits = ((TRAINED, parts.folds), (HOLDOUT, parts.holdout))
+    tables = [
+        _table(inputs.songs, rows, model.predict_proba(inputs.X[rows]), name)
+        for name, rows in splits
+        if len(rows)
+    ]
+    return pd.concat(tables).sort_values("track_id", ignore_index=True)
+
+
 def _result(
     model: str,
     params: Params,
@@ -200,11 +231,15 @@ def _table(songs: pd.DataFrame, rows: np.ndarray, probabilities: np.ndarray, spl
     return table
 
 
-def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) -> None:
+def _write(
+    result: ModelResult, fitted: list[FittedFold], whole: "Pipeline | None", workspace: Workspace
+) -> None:
     for folder in (workspace.model(result.model), workspace.plots(result.model)):  # of an earlier training
         shutil.rmtree(folder, ignore_errors=True)
     for number, fold in enumerate(fitted):
         save_fitted(fold.model, fold_folder(workspace, result.model, number))
+    if whole is not None:
+        save_fitted(whole, refit_folder(workspace, result.model))
     write_result(result, workspace)
     folder, seen = workspace.plots(result.model), result.out_of_fold
     title = f"{result.model} on {result.read_together}, out of fold\n{result.scores.n} {result.songs}"

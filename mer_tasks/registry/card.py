@@ -12,6 +12,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.evaluation.baselines import baselines
+from mer_tasks.evaluation.comparison import refit_gain
 from mer_tasks.evaluation.result import ModelResult
 from mer_tasks.evaluation.scores import score_predictions
 from mer_tasks.evaluation.slices import slices
@@ -68,11 +69,15 @@ def short_card(result: ModelResult) -> str:
     """What of the card fits a description of a run or a version in MLflow: one line, what it is for, its limits."""
     scores = result.scores
     line = (
-        f"{result.model} on {result.read_together}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
+        f"{result.model} on {result.read_together}, {_fitted_on(result)}: out-of-fold accuracy {scores.accuracy:.3f}"
         f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {on_one_line(result.songs, 200)}."
     )
     recall = ", ".join(f"{mood} {value:.2f}" for mood, value in scores.recall.items())
     return f"{line}\n\nRight by mood: {recall}.\n\n{FOR}\n\n{LIMITS}\n"
+
+
+def _fitted_on(result: ModelResult) -> str:
+    return f"fold {result.best_fold}" if result.refit is None else "all songs outside the holdout"
 
 
 def _header(result: ModelResult) -> ModelCardData:
@@ -121,13 +126,13 @@ def _training(result: ModelResult) -> str:
     settings: Mapping[str, Any] = result.params["models"][result.model]
     listed = "\n".join(f"- `{name}`: {value}" for name, value in settings.items())
     folds = len(result.fold_accuracies)
-    paper = (
-        " No artist is in two folds." if result.protocol == "grouped" else " Artists may be in several folds."
-    )
+    fitted = f"fold {result.best_fold}, the most accurate one, trained on the other {folds - 1}"
+    if result.refit is not None:
+        fitted = "all songs outside the holdout; scores out of fold are those of the folds' models"
+    apart = "No artist is in two folds" if result.protocol == "grouped" else "Artists may be in several folds"
     return (
-        f"The system `{result.system}` on the representation `{result.read_together}`, {folds} folds, protocol"
-        f" `{result.protocol}`.{paper} The model is that of fold {result.best_fold}, the most accurate one, trained on"
-        f" the other {folds - 1}.\n\n{listed}"
+        f"The system `{result.system}` on `{result.read_together}`, {folds} folds, protocol `{result.protocol}`."
+        f" {apart}. The model is that of {fitted}.\n\n{listed}"
     )
 
 
@@ -140,6 +145,12 @@ def _scores(result: ModelResult, snapshot: Snapshot, evaluation: EvaluationSetti
         f" {one.macro_f1:.3f} | {one.log_loss:.3f} | {one.calibration_error:.3f} |"
         for name, one in parts.items()
     ]
+    if gain := refit_gain(result, evaluation):
+        interval = f"{gain['gain']:+.3f} ({gain['gain_low']:+.3f} to {gain['gain_high']:+.3f})"
+        lines += [
+            "",
+            f"Accuracy on the holdout {gain['accuracy']:.3f}: a gain of {interval} on the best fold's model.",
+        ]
     beside = baselines(result.out_of_fold, snapshot.songs, evaluation)
     without = ", ".join(f"{one['baseline']} {one['accuracy']:.3f}" for one in beside)
     table = [
