@@ -144,7 +144,7 @@ def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
     representations = [f"{PACKAGE}.features.representations.{name}" for name in params.representations]
     training = f"{PACKAGE}.evaluation.training"
     return {
-        "snapshot": (f"{PACKAGE}.catalog.snapshot", f"{PACKAGE}.catalog.clips"),
+        "snapshot": tuple(f"{PACKAGE}.catalog.{name}" for name in ("snapshot", "clips", "croissant")),
         "validate": (f"{PACKAGE}.quality.gate", f"{PACKAGE}.quality.report"),
         "features": (f"{PACKAGE}.features.build", *representations),
         "inputs": (f"{PACKAGE}.features.identity",),

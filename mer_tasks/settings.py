@@ -330,10 +330,14 @@ class EvaluationSettings(Section):
 
 
 class RegistrationSettings(Section):
-    """Where finished models go in the MLflow registry."""
+    """Where finished models go in the MLflow registry, and which fitted model goes there.
+
+    That of the best fold, or one that is trained on all songs outside the holdout as well.
+    """
 
     model_name: str
     experiment: str
+    fit: Literal["best_fold", "all"]
 
 
 class PromotionSettings(Section):

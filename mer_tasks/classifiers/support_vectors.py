@@ -11,15 +11,10 @@ from typing import Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import SVC
 
 from mer_tasks.classifiers.answers import pair_scores, softmax
-from mer_tasks.domain import MOODS
-from mer_tasks.errors import InputError
-
-FOLDS = 5
-"""Machines that are trained for the probabilities alone, each without a part of the artists."""
+from mer_tasks.classifiers.artist_folds import artist_folds
 
 
 class SupportVectorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -36,7 +31,6 @@ class SupportVectorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             InputError: a class has too few groups for scores of songs that were not learnt.
         """
         X, y = np.asarray(X, np.float64), np.asarray(y)
-        groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         self.classes_, self.n_features_in_ = np.unique(y), X.shape[1]
         calibration = LogisticRegression(max_iter=1000).fit(self._unseen_scores(X, y, groups), y)
         self.calibration_coef_, self.calibration_intercept_ = calibration.coef_, calibration.intercept_
@@ -60,25 +54,12 @@ class SupportVectorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def _machine(self) -> SVC:
         return SVC(C=self.C, gamma=self.gamma, decision_function_shape="ovo", random_state=self.random_state)
 
-    def _unseen_scores(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    def _unseen_scores(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
         """Scores of each row for pairs of classes, from a machine that has not seen its group."""
         scores = np.empty((len(y), len(self.classes_) * (len(self.classes_) - 1) // 2))
-        for train, test in self._folds(y, groups):
+        for train, test in artist_folds(y, groups, self.random_state):
             scores[test] = self._machine().fit(X[train], y[train]).decision_function(X[test])
         return scores
-
-    def _folds(self, y: np.ndarray, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        fewest, mood = min((len(np.unique(groups[y == one])), MOODS[one]) for one in self.classes_)
-        pairs: list[tuple[np.ndarray, np.ndarray]] = []
-        if fewest > 1:
-            splitter = StratifiedGroupKFold(min(FOLDS, fewest), shuffle=True, random_state=self.random_state)
-            pairs = list(splitter.split(y, y, groups))
-        if not pairs or any(len(np.unique(y[train])) < len(self.classes_) for train, _ in pairs):
-            raise InputError(
-                f"mood {mood} has songs by {fewest} artists to train on, too few to learn probabilities from others' songs:"
-                " import more songs, or take models of system svm out of params.yaml"
-            )
-        return pairs
 
 
 def _pair_weights(machine: SVC) -> np.ndarray:

@@ -32,7 +32,7 @@ def snapshot(
         str | None, typer.Option(metavar="DATE", help="Songs as known on this day; else snapshot.as_of.")
     ] = None,
 ) -> None:
-    """Write the data set to data/snapshot: the songs, and the songs left out with the reason.
+    """Write the data set to data/snapshot: the songs, the songs left out with the reason, a description in Croissant.
 
     Stored clips that have changed since they were last read are read; a song that has lost its clip is left
     out from today on.
@@ -40,6 +40,7 @@ def snapshot(
     Example:  [bold]mer snapshot --as-of 2026-11-22[/bold]
     """
     from mer_tasks.catalog.clips import clip_recipe
+    from mer_tasks.catalog.croissant import write_croissant
     from mer_tasks.catalog.dataset import write_snapshot
     from mer_tasks.catalog.lost import watch_store
     from mer_tasks.catalog.snapshot import take_snapshot
@@ -52,6 +53,7 @@ def snapshot(
     project.report_lost(watch_store(catalog, settings.collections, recipe, machine), machine)
     taken = take_snapshot(catalog, settings, recipe)
     write_snapshot(taken, folder)
+    write_croissant(taken, folder)
     counts = taken.songs["mood"].value_counts()
     moods = ", ".join(f"{counts.get(mood, 0)} {mood}" for mood in MOODS)
     print_line(f"{folder}: {len(taken.songs)} songs ({moods}), {len(taken.left_out)} left out")

@@ -28,16 +28,21 @@ SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "macro_f1")
 
 
 def baselines(
-    predictions: pd.DataFrame, songs: pd.DataFrame, evaluation: EvaluationSettings, shuffled: np.ndarray
+    predictions: pd.DataFrame,
+    songs: pd.DataFrame,
+    evaluation: EvaluationSettings,
+    shuffled: np.ndarray | None = None,
 ) -> list[dict[str, Any]]:
     """The baselines' scores out of fold, on the songs and splits of a model's `predictions`.
 
     `majority` predicts the commonest mood of the songs trained on; `shuffled labels` are the probabilities that
-    `shuffled_labels` gives, which must be no better; `probe` is a shallow tree on valence and
+    `shuffled_labels` gives, if any, which must be no better; `probe` is a shallow tree on valence and
     energy (or arousal) where all `songs`, a snapshot's, have them: right on more than `DERIVED`, it tells that
     labels look derived from those numbers, and that no score on them is one on people's judgement.
     """
-    found = {"majority": _out_of_fold(predictions, _commonest), "shuffled labels": shuffled}
+    found = {"majority": _out_of_fold(predictions, _commonest)}
+    if shuffled is not None:
+        found["shuffled labels"] = shuffled
     numbers = songs.set_index("track_id").loc[predictions["track_id"]]
     for columns in PROBED:
         X = numbers[list(columns)].to_numpy()

@@ -14,7 +14,7 @@ from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.baselines import baselines, shuffled_labels
 from mer_tasks.evaluation.findings import findings
 from mer_tasks.evaluation.hardest import hardest_songs
-from mer_tasks.evaluation.result import ModelResult, read_json, read_result
+from mer_tasks.evaluation.result import HOLDOUT, ModelResult, read_json, read_result
 from mer_tasks.evaluation.scores import mean_interval, score_predictions
 from mer_tasks.evaluation.slices import has_voice, slices
 from mer_tasks.files import write_text
@@ -29,14 +29,14 @@ HARDEST_PRINTED = 5
 def compare_models(workspace: Workspace, params: Params, machine: Machine) -> dict[str, Any]:
     """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
-    All are scored on the songs that every one of them has predictions for, so that none is ahead by
-    having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
-    it is seen beside; `findings` are what a person should know; `hardest` are the songs that all models together get
-    most wrong. The holdout is listed beside it and does not rank.
+        All are scored on the songs that every one of them has predictions for, so that none is ahead by
+        having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
+        it is seen beside; `findings` are what a person should know; `hardest` are the songs that all models together get
+    most wrong; `refit` is what training on all folds' songs gains. The holdout is listed beside it and does not rank.
 
-    Raises:
-        InputError: there is no snapshot, a model is not trained, was trained on other data than the others, they
-            share no song, or what they read is not there.
+        Raises:
+            InputError: there is no snapshot, a model is not trained, was trained on other data than the others, they
+                share no song, or what they read is not there.
     """
     results = [read_result(workspace, name) for name in params.models]
     if len({(one.data, one.protocol) for one in results}) > 1:
@@ -66,6 +66,7 @@ def compare_models(workspace: Workspace, params: Params, machine: Machine) -> di
         "findings": findings({model: shared[model] for model in order}, beside),
         "slices": slices(shared[best], songs, params.evaluation, has_voice(workspace)),
         "hardest": hardest_songs(shared),
+        "refit": [gain for one in results if (gain := refit_gain(one, params.evaluation))],
         "differences": [
             {"better": best, "than": row["model"]}
             | _difference(shared[best], shared[row["model"]], params.evaluation)
@@ -106,6 +107,11 @@ def comparison_table(comparison: Mapping[str, Any]) -> str:
         for one in hardest
     ]
     lines += [
+        f"{one['model']} trained on all songs outside the holdout: {one['accuracy']:.3f} on it, the best fold's"
+        f" {one['best_fold']:.3f}, a gain of {one['gain']:+.3f} ({one['gain_low']:+.3f} to {one['gain_high']:+.3f})."
+        for one in comparison["refit"]
+    ]
+    lines += [
         f"{one['model']} has predictions for {one['n_own']} songs; it is compared on the {one['n']} that all share."
         for one in comparison["models"]
         if one["n_own"] != one["n"]
@@ -120,6 +126,17 @@ def read_comparison(workspace: Workspace) -> dict[str, Any]:
         InputError: there is none, or it is damaged.
     """
     return read_json(workspace.comparison, "run mer evaluate, or dvc repro,")
+
+
+def refit_gain(result: ModelResult, evaluation: EvaluationSettings) -> dict[str, Any]:
+    """What training on all songs outside the holdout gains there on the best fold's model; empty if there is none."""
+    if result.refit is None or result.holdout is None:
+        return {}
+    by_all, by_fold = (table[table["split"] == HOLDOUT] for table in (result.refit, result.predictions))
+    truth, guess, artists = (by_all[name].reset_index(drop=True) for name in ("mood", "predicted", "artist"))
+    gain = accuracy_gain(truth, guess, by_fold["predicted"].reset_index(drop=True), artists, evaluation)
+    accuracy = round(float((truth == guess).mean()), 4)
+    return {"model": result.model, "accuracy": accuracy, "best_fold": result.holdout.accuracy, **gain}
 
 
 def accuracy_gain(

@@ -43,7 +43,7 @@ def learning_curve(
         for one_in in PARTS
     ]
     found = run_repeats(workspace, params, machine, repeats)
-    result = {
+    result: dict[str, Any] = {
         "songs": describe_songs(params.snapshot.collections),
         "every_song": every_song,
         "seeds": seeds,
@@ -94,4 +94,5 @@ def _row(model: str, found: Sequence[Repeated], evaluation: EvaluationSettings) 
 def _slopes(x: np.ndarray, values: Sequence[pd.Series]) -> pd.Series:
     """The slope over `x` of each song's values by least squares: their mean is the slope of the means."""
     weights = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
-    return pd.concat(values, axis=1) @ weights
+    slopes: pd.Series = pd.concat(values, axis=1) @ weights
+    return slopes

@@ -43,7 +43,7 @@ def compare_protocols(
         for protocol in PROTOCOLS
     ]
     found = run_repeats(workspace, params, machine, repeats)
-    result = {
+    result: dict[str, Any] = {
         "songs": describe_songs(params.snapshot.collections),
         "every_song": every_song,
         "seeds": seeds,

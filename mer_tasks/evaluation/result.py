@@ -20,6 +20,9 @@ from mer_tasks.workspace import Workspace
 HOLDOUT = "holdout"
 """The split of songs that no fold trains on or is scored on."""
 
+TRAINED = "trained"
+"""The split of songs that the model of all folds' songs was trained on."""
+
 PREDICTION_COLUMNS = {
     **dict.fromkeys(("track_id", "title", "artist", "mood", "split", "predicted"), "str"),
     **dict.fromkeys(MOODS, "float64"),
@@ -34,7 +37,9 @@ class ModelResult:
     `feature_names`; `songs` describes in words what the scores are scores on; `data` is the snapshot's identity.
     `predictions` has a row a song: `track_id`, `title`, `artist`, `mood`, `split` (`fold-0` …, the fold
     whose model was not trained on it, or `holdout`), `predicted`, and a probability a mood; the holdout's
-    are the best fold's. `curves` has one a fold, empty where nothing is trained by epochs.
+    are the best fold's. `curves` has one a fold, empty where nothing is trained by epochs. `refit` has the same
+    columns: the predictions of the model that is trained on all songs outside the holdout, if there is one; a
+    song's split is `trained` or `holdout`.
     """
 
     model: str
@@ -54,6 +59,7 @@ class ModelResult:
     best_fold: int
     curves: tuple[Curve, ...]
     predictions: pd.DataFrame
+    refit: pd.DataFrame | None = None
 
     @property
     def read_together(self) -> str:
@@ -71,10 +77,23 @@ def fold_folder(workspace: Workspace, model: str, fold: int) -> Path:
     return workspace.model(model) / f"fold-{fold}"
 
 
+def registered_folder(workspace: Workspace, result: ModelResult) -> Path:
+    """Where the fitted model lies that is to be registered: the best fold's, or that of all folds' songs."""
+    if result.refit is not None:
+        return refit_folder(workspace, result.model)
+    return fold_folder(workspace, result.model, result.best_fold)
+
+
+def refit_folder(workspace: Workspace, model: str) -> Path:
+    """Where the model lies that was trained on all songs outside the holdout."""
+    return workspace.model(model) / "all"
+
+
 def write_result(result: ModelResult, workspace: Workspace) -> None:
     """Write a result as DVC tracks it: predictions as CSV, scores and what was trained as JSON."""
-    with replacing(workspace.predictions(result.model)) as temporary:
-        result.predictions.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    _write_predictions(workspace.predictions(result.model), result.predictions)
+    if result.refit is not None:
+        _write_predictions(_refit_file(workspace, result.model), result.refit)
     _write_json(workspace.model(result.model) / "result.json", _description(result))
     _write_json(workspace.metrics(result.model), _metrics(result))
 
@@ -107,6 +126,9 @@ def read_result(workspace: Workspace, model: str) -> ModelResult:
             best_fold=metrics["best_fold"],
             curves=tuple(description["curves"]),
             predictions=_read_predictions(workspace.predictions(model), remedy),
+            refit=_read_predictions(_refit_file(workspace, model), remedy)
+            if description["fit"] == "all"
+            else None,
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{workspace.model(model)}: of another version of mer; {remedy} again") from error
@@ -123,11 +145,13 @@ def result_identity(workspace: Workspace, model: str) -> str:
     Raises:
         InputError: the model is not trained.
     """
-    files = (
+    files: tuple[Path, ...] = (
         workspace.model(model) / "result.json",
         workspace.metrics(model),
         workspace.predictions(model),
     )
+    refit = _refit_file(workspace, model)
+    files += (refit,) if refit.is_file() else ()
     for file in files:
         if not file.is_file():
             raise InputError(f"{file}: no such file; {_remedy(model)} first")
@@ -167,6 +191,7 @@ def _description(result: ModelResult) -> dict[str, Any]:
         "collections": list(result.collections),
         "params": dict(result.params),
         "curves": list(result.curves),
+        "fit": "best_fold" if result.refit is None else "all",
     }
 
 
@@ -183,6 +208,15 @@ def _metrics(result: ModelResult) -> dict[str, Any]:
         "data": result.data,
     }
     return metrics | ({"holdout": result.holdout.as_json()} if result.holdout else {})
+
+
+def _refit_file(workspace: Workspace, model: str) -> Path:
+    return workspace.model(model) / "refit.csv"
+
+
+def _write_predictions(path: Path, predictions: pd.DataFrame) -> None:
+    with replacing(path) as temporary:
+        predictions.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -44,12 +44,15 @@ def has_voice(workspace: Workspace) -> pd.Series:
 
 
 def slices(
-    predictions: pd.DataFrame, songs: pd.DataFrame, evaluation: EvaluationSettings, voice: pd.Series
+    predictions: pd.DataFrame,
+    songs: pd.DataFrame,
+    evaluation: EvaluationSettings,
+    voice: pd.Series | None = None,
 ) -> list[dict[str, Any]]:
     """A row a slice that has songs: `by` what, `slice` which, and its scores.
 
     By collection, where there are several; by the clip's sample rate in Hz, which tells where audio came from; by
-    thirds of loudness; and by `voice`, as `has_voice` gives it. `predictions` has the columns that
+    thirds of loudness; and by `voice`, as `has_voice` gives it, if it is given. `predictions` has the columns that
     `score_predictions` reads, `songs` is a snapshot's.
     """
     known = songs.set_index("track_id").loc[predictions["track_id"]].reset_index()

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mer_tasks.evaluation.calibration import confidence
 from mer_tasks.evaluation.checkpoints import Checkpoints
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
-from mer_tasks.evaluation.result import HOLDOUT, ModelResult, fold_folder, write_result
+from mer_tasks.evaluation.result import HOLDOUT, TRAINED, ModelResult, fold_folder, refit_folder, write_result
 from mer_tasks.evaluation.scores import score_predictions
 from mer_tasks.features.joined import Rows
 from mer_tasks.models import build_model
@@ -68,7 +68,11 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
     )
     fitted = fit_folds(inputs, y, pairs, params, model, machine.device, what=model, checkpoints=checkpoints)
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
-    _write(result, fitted, workspace)
+    whole = None
+    if params.registration.fit == "all":
+        whole = _fit_all(inputs, y, parts.folds, params, model, machine.device)
+        result = replace(result, refit=_refit_predictions(inputs, parts, whole))
+    _write(result, fitted, whole, workspace)
     checkpoints.clear()
     return result
 
@@ -168,6 +172,37 @@ def _fit_network(
     return torch_classifier.learning_curve(model)
 
 
+def _fit_all(
+    inputs: Inputs, y: np.ndarray, rows: np.ndarray, params: Params, model: str, device: str
+) -> "Pipeline":
+    """A model trained on all these rows; nothing is left to score, so a network is trained for all its epochs."""
+    seed = params.evaluation.seed
+    whole = build_model(params.models[model], inputs.shapes, seed, device)
+    if _is_network(whole):
+        import torch
+
+        from mer_tasks.networks.threads import one_thread
+
+        torch.manual_seed(seed)
+        with one_thread():
+            whole.fit(inputs.X[rows], y[rows])
+    else:
+        artists = inputs.songs["artist"].map(primary_artist).to_numpy()
+        fit_with_groups(whole, inputs.X[rows], y[rows], artists[rows])
+    return whole
+
+
+def _refit_predictions(inputs: Inputs, parts: Split, model: "Pipeline") -> pd.DataFrame:
+    """The predictions of a model that was trained on all folds' songs, of those and of the holdout's."""
+    splits = ((TRAINED, parts.folds), (HOLDOUT, parts.holdout))
+    tables = [
+        prediction_table(inputs.songs, rows, model.predict_proba(inputs.X[rows]), name)
+        for name, rows in splits
+        if len(rows)
+    ]
+    return pd.concat(tables).sort_values("track_id", ignore_index=True)
+
+
 def _result(
     model: str,
     params: Params,
@@ -232,11 +267,15 @@ def prediction_table(
     return table
 
 
-def _write(result: ModelResult, fitted: list[FittedFold], workspace: Workspace) -> None:
+def _write(
+    result: ModelResult, fitted: list[FittedFold], whole: "Pipeline | None", workspace: Workspace
+) -> None:
     for folder in (workspace.model(result.model), workspace.plots(result.model)):  # of an earlier training
         shutil.rmtree(folder, ignore_errors=True)
     for number, fold in enumerate(fitted):
         save_fitted(fold.model, fold_folder(workspace, result.model, number))
+    if whole is not None:
+        save_fitted(whole, refit_folder(workspace, result.model))
     write_result(result, workspace)
     folder, seen = workspace.plots(result.model), result.out_of_fold
     title = f"{result.model} on {result.read_together}, out of fold\n{result.scores.n} {result.songs}"

@@ -12,9 +12,10 @@ from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError, UnavailableError
-from mer_tasks.evaluation.result import ModelResult, fold_folder
+from mer_tasks.evaluation.result import ModelResult, registered_folder
 from mer_tasks.features.representations import network_files
 from mer_tasks.files import write_text
+from mer_tasks.registry import card
 from mer_tasks.registry.answering import MODEL, NETWORK
 from mer_tasks.registry.process import (
     ANSWERS,
@@ -36,6 +37,7 @@ from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.models import Model
 
 COMMAND = ("-m", "mer_tasks.registry.answering")
@@ -63,6 +65,7 @@ def write_version(
         UnavailableError: the process of the version died or hung.
     """
     _copy(folder, workspace, result)
+    write_text(folder / card.FILE, str(card.model_card(result, snapshot)))
     write_training_data(training_data(result, snapshot), folder)
     names = write_sounds(folder / SELF_TEST, params.clips)
     described = _description(result, params)
@@ -106,10 +109,10 @@ def save_for_mlflow(folder: Path, target: Path, model: "Model") -> None:
 
 
 def _copy(folder: Path, workspace: Workspace, result: ModelResult) -> None:
-    """Copy the code, the fitted model of the best fold, and the networks whose output it reads."""
+    """Copy the code, the fitted model that is registered, and the networks whose output it reads."""
     package = Path(mer_tasks.__file__).parent
     shutil.copytree(package, folder / CODE / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    fitted = fold_folder(workspace, result.model, result.best_fold)
+    fitted = registered_folder(workspace, result)
     if not fitted.is_dir():
         raise InputError(f"{fitted}: no such folder; run mer train {result.model}, or dvc repro, first")
     shutil.copytree(fitted, folder / MODEL)
@@ -139,10 +142,9 @@ def _description(result: ModelResult, params: Params) -> dict[str, Any]:
 def _check_against_training(
     process: VersionProcess, result: ModelResult, snapshot: Snapshot, machine: Machine
 ) -> None:
-    """Ask for clips of the fold that the model was not trained on: other code than in training answers otherwise."""
+    """Ask for clips, of songs that the model was not trained on if there are any: other code answers otherwise."""
     clips = snapshot.songs.set_index("track_id")["clip_sha256"].dropna().to_dict()
-    fold = result.predictions[result.predictions["split"] == f"fold-{result.best_fold}"]
-    rows = [row for row in fold.to_dict("records") if row["track_id"] in clips]
+    rows = [row for row in _own_predictions(result).to_dict("records") if row["track_id"] in clips]
     pairs = [(row, clip_path(machine.clip_store, clips[row["track_id"]])) for row in rows]
     for row, path in [pair for pair in pairs if pair[1].is_file()][:CHECKED_CLIPS]:
         found = process.predict(path)
@@ -152,6 +154,13 @@ def _check_against_training(
                     f"{result.model}: answers {mood} {found[mood]:.4f} for the clip of {row['track_id']}, in training"
                     f" it was {row[mood]:.4f}: the code has changed since; run dvc repro, then mer register"
                 )
+
+
+def _own_predictions(result: ModelResult) -> "pd.DataFrame":
+    """What the registered model itself predicted in training, first for songs that it was not trained on."""
+    if result.refit is not None:
+        return result.refit.sort_values("split")  # the holdout, then what it was trained on
+    return result.predictions[result.predictions["split"] == f"fold-{result.best_fold}"]
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -20,6 +20,7 @@ from mer_tasks.evaluation.result import ModelResult, read_result, result_identit
 from mer_tasks.features.representations import takes_audio
 from mer_tasks.files import temporary_folder
 from mer_tasks.registry.aliases import CHALLENGER
+from mer_tasks.registry.card import short_card
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import SEAL
 from mer_tasks.registry.packaging import save_for_mlflow, write_version
@@ -52,10 +53,10 @@ def register(
     """Log every trained model as a run and register one, as `mood@challenger`.
 
     Registered is `model`, or the best of the comparison that reads audio, with the fitted model of its best
-    fold. The same training gives the same version, however often this runs, at once as well.
+    fold, or of all folds' songs (`registration.fit`). The same training gives the same version, however often this runs, at once as well.
 
     Raises:
-        InputError: nothing is trained, no model reads audio, or the code has changed since the training.
+        InputError: nothing is trained, no model reads audio, or code or `registration.fit` have changed since.
         UnavailableError: MLflow or the catalog cannot be reached now.
     """
     trained = [one["model"] for one in read_comparison(workspace)["models"]]
@@ -63,6 +64,7 @@ def register(
         raise InputError(f"{model}: is not in {workspace.comparison}; known are {', '.join(trained)}")
     results = {name: read_result(workspace, name) for name in trained}
     chosen = _that_reads_audio(results, [model] if model else trained)
+    _check_fit(results[chosen], params)
     name = params.registration.model_name
     with Catalog.open(machine.catalog_url).exclusively("register"), connected(machine) as client:
         experiment = experiment_id(client, params.registration.experiment, machine)
@@ -86,6 +88,15 @@ def _that_reads_audio(results: Mapping[str, ModelResult], wanted: list[str]) -> 
         f"{', '.join(wanted)}: reads what comes with the songs and no audio gives, so there are runs in MLflow but"
         " no version; register a model that reads audio, such as summary"
     )
+
+
+def _check_fit(result: ModelResult, params: Params) -> None:
+    """See that the model that is to be registered was trained: what is registered depends on no later change."""
+    wanted, trained = params.registration.fit, "best_fold" if result.refit is None else "all"
+    if wanted != trained:
+        raise InputError(
+            f"registration.fit: {wanted}: {result.model} was trained with {trained}; run dvc repro, then mer register"
+        )
 
 
 def _version_of(client: MlflowClient, name: str, identity: str) -> str | None:
@@ -129,7 +140,7 @@ def _add_version(
         source=f"models:/{model.model_id}",
         run_id=run_id,
         tags=_tags(result) | airflow_tags() | {SEAL: seal, TRAINING: _identity(workspace, result)},
-        description=_text(result),
+        description=short_card(result),
         model_id=model.model_id,
     )
 
@@ -153,11 +164,3 @@ def _tags(result: ModelResult) -> dict[str, str]:
         "mer.accuracy": f"{result.scores.accuracy:.4f}",
         "mer.accuracy_low": f"{result.scores.accuracy_low:.4f}",
     }
-
-
-def _text(result: ModelResult) -> str:
-    scores = result.scores
-    return (
-        f"{result.model} on {result.read_together}, fold {result.best_fold}: out-of-fold accuracy {scores.accuracy:.3f}"
-        f" ({scores.accuracy_low:.3f} to {scores.accuracy_high:.3f}) on {scores.n} {result.songs}."
-    )

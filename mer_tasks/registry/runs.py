@@ -1,6 +1,5 @@
 """One MLflow run a trained model, its folds nested: settings, scores, curves, pictures and the data's identity."""
 
-import json
 import socket
 import subprocess
 import time
@@ -10,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.airflow_run import airflow_run
+from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.evaluation.result import ModelResult, result_identity
 from mer_tasks.files import sha256_of
 from mer_tasks.networks.curve import Curve
+from mer_tasks.registry.card import model_card, short_card
 from mer_tasks.workspace import Workspace
 
 TRAINING = "mer.training"
@@ -33,6 +35,12 @@ PARENT = "mlflow.parentRunId"
 
 FORGOTTEN_S = 24 * 3600.0
 """A run that another host has been logging for longer was abandoned."""
+
+DESCRIPTION = "mlflow.note.content"
+"""The tag that MLflow's page of a run shows as its description."""
+
+DIGEST = 32
+"""So many characters of the data set's identity MLflow keeps; 36 are the most."""
 
 BATCH = 900
 """MLflow takes a thousand metrics at once."""
@@ -71,8 +79,10 @@ def _log(
     run_id = str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
     try:
         _log_values(client, run_id, _parameters(result), _scores(result), _mean_curve(result.curves))
-        _log_data(client, run_id, _data(result, workspace))
+        snapshot = read_snapshot(workspace.snapshot)
+        _log_data(client, run_id, _data(result, workspace, snapshot))
         _log_files(client, run_id, workspace, result)
+        client.log_text(run_id, str(model_card(result, snapshot)), "README.md")
         for fold, accuracy in enumerate(result.fold_accuracies):
             curve = result.curves[fold] if result.curves else []
             _log_fold(client, experiment, run_id, f"{result.model} fold {fold}", fold, accuracy, curve)
@@ -139,6 +149,7 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
         "mer.data": result.data,
         "mer.reads": result.read_together,
         "mer.protocol": result.protocol,
+        DESCRIPTION: short_card(result),
     }
     if workspace.lock_file.is_file():
         tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
@@ -210,13 +221,16 @@ def _log_values(
         client.log_batch(run_id, metrics=values[start : start + BATCH])
 
 
-def _data(result: ModelResult, workspace: Workspace) -> DatasetInput:
-    """The data set as MLflow shows it: its name, its identity, where it was, how many songs were in the folds."""
-    source = json.dumps({"uri": str(workspace.snapshot / "songs.csv")})
-    profile = json.dumps({"songs": result.scores.n})
-    name = "-".join(result.collections)
-    dataset = Dataset(name, result.data[:32], "local", source, profile=profile)
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+def _data(result: ModelResult, workspace: Workspace, snapshot: Snapshot) -> DatasetInput:
+    """The data set as MLflow shows it: its name, its identity, where it was, its columns, how many songs it has."""
+    data = from_pandas(
+        snapshot.songs,
+        source=str(workspace.snapshot / "songs.csv"),
+        targets="mood",
+        name="-".join(result.collections),
+        digest=result.data[:DIGEST],
+    )
+    return DatasetInput(Dataset(**data.to_dict()), [InputTag("mlflow.data.context", "training")])
 
 
 def _log_files(client: MlflowClient, run_id: str, workspace: Workspace, result: ModelResult) -> None:

@@ -1,5 +1,6 @@
 """The models side by side: ranked on the songs that all predicted, or not at all."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from mer_tasks.evaluation.comparison import (
     compare_models,
     comparison_table,
     read_comparison,
+    refit_gain,
 )
 from mer_tasks.evaluation.result import write_result
 from mer_tasks.evaluation.scores import score_predictions
@@ -255,6 +257,7 @@ def test_the_table_lists_the_models_in_order() -> None:
             "baselines": [majority],
             "findings": [{"rule": "predicted shares", "text": "short predicts nothing but calm"}],
             "hardest": [song | {"probability": 0.0123}] * 9,
+            "refit": [],
         }
     )
     assert table.splitlines() == [
@@ -277,7 +280,7 @@ def test_columns_stay_in_line_whatever_a_representation_is_called() -> None:
             "models": models,
             "songs": "songs",
             "protocol": "grouped",
-            **{key: [] for key in ("baselines", "findings", "hardest")},
+            **{key: [] for key in ("baselines", "findings", "hardest", "refit")},
         }
     )
     assert len({line.index("0.500") for line in table.splitlines()[1:3]}) == 1
@@ -350,3 +353,15 @@ def test_a_gain_on_songs_of_few_artists_is_less_certain(evaluation: EvaluationSe
     few = pd.Series([f"Artist {n % 6} feat. Guest {n}" for n in range(60)])
     wide, narrow = (accuracy_gain(truth, new, old, artists, evaluation) for artists in (few, many))
     assert wide["gain_high"] - wide["gain_low"] > 2 * (narrow["gain_high"] - narrow["gain_low"])
+
+
+def test_what_training_on_all_songs_gains_is_told_on_the_holdout(params: Params) -> None:
+    moods = some_moods(40)
+    holdout = sorted(moods)[:10]
+    by_fold = predictions(with_errors(moods, *holdout[:4]), moods, holdout)
+    by_all = predictions(with_errors(moods, *holdout[:1]), moods, holdout)
+    result = model_result(with_models(params, one="summary"), "one", by_fold, refit=by_all)
+    gain = refit_gain(result, params.evaluation)
+    assert (gain["accuracy"], gain["best_fold"], gain["gain"]) == (0.9, 0.6, 0.3)
+    assert 0 <= gain["gain_low"] < 0.3 < gain["gain_high"]
+    assert refit_gain(dataclasses.replace(result, refit=None), params.evaluation) == {}

@@ -189,6 +189,7 @@ CHANGES: list[dict[str, Any]] = [
     {"best_fold": 0},
     {"curves": (CURVE, [])},
     {"holdout": None},
+    {"refit": predictions({"t001": "sad"}, {"t001": "sad"}, ["t001"])},
 ]
 
 

@@ -18,12 +18,15 @@ from sklearn.pipeline import Pipeline
 from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
+from mer_tasks.evaluation.comparison import refit_gain
 from mer_tasks.evaluation.folds import split
+from mer_tasks.evaluation.inputs import model_inputs
 from mer_tasks.evaluation.result import (
     HOLDOUT,
     ModelResult,
     fold_folder,
     read_result,
+    registered_folder,
     result_identity,
 )
 from mer_tasks.evaluation.scores import score
@@ -331,6 +334,41 @@ def test_the_best_fold_is_the_most_accurate_and_predicts_the_holdout(
     assert result.fold_accuracies == pytest.approx(accuracies)
     assert result.best_fold == int(np.argmax(accuracies))
     assert result.holdout and result.holdout.accuracy == pytest.approx(right[HOLDOUT])
+
+
+@pytest.mark.parametrize("model", ["linear", "network"])
+def test_the_model_of_all_songs_is_trained_on_all_but_the_holdout(
+    model: str, workspace: Workspace, settings: Params, computer: Machine
+) -> None:
+    registration = settings.registration.model_copy(update={"fit": "all"})
+    every = settings.model_copy(update={"registration": registration})
+    before = train_model(workspace, settings, computer, model)
+    identity = result_identity(workspace, model)
+    result = train_model(workspace, every, computer, model)
+    assert before.refit is None and result.refit is not None
+    pd.testing.assert_frame_equal(result.predictions, before.predictions)  # the folds are as they were
+    assert result_identity(workspace, model) != identity
+    stored = read_result(workspace, model)
+    assert stored.refit is not None
+    pd.testing.assert_frame_equal(stored.refit, result.refit, atol=1e-6)
+    held_out = stored.refit["split"] == HOLDOUT
+    expected = stored.predictions["split"] == HOLDOUT
+    assert set(stored.refit["track_id"][held_out]) == set(stored.predictions["track_id"][expected])
+    _, inputs = model_inputs(workspace, every, model, computer.feature_store)
+    fitted = load_fitted(
+        build_model(every.models[model], inputs.shapes, 99, "cpu"), registered_folder(workspace, stored)
+    )
+    np.testing.assert_allclose(fitted.predict_proba(inputs.X), stored.refit[list(MOODS)], atol=1e-5)
+
+
+def test_without_a_holdout_all_songs_are_trained_on_and_nothing_is_gained(
+    workspace: Workspace, settings: Params, computer: Machine
+) -> None:
+    registration = settings.registration.model_copy(update={"fit": "all"})
+    every = changed(settings, holdout_share=0.0).model_copy(update={"registration": registration})
+    result = train_model(workspace, every, computer, "linear")
+    assert result.refit is not None and set(result.refit["split"]) == {"trained"}
+    assert refit_gain(result, every.evaluation) == {}
 
 
 @pytest.mark.parametrize("model", ["linear", "network"])

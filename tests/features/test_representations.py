@@ -14,6 +14,7 @@ from mer_tasks.features.representations import (
     Array,
     ClipReader,
     computed,
+    licence_of,
     module_of,
     network_files,
     takes_audio,
@@ -42,18 +43,8 @@ def network(quick: Params, tmp_path: Path) -> Path:
 
 
 def test_which_there_are() -> None:
-    assert (
-        *(
-            "frames",
-            "image",
-            "musicnn",
-            "musicnn_patches",
-            "resnet18",
-            "resnet18_windows",
-            "spotify",
-            "summary",
-        ),
-    ) == NAMES
+    of_networks = {"musicnn", "musicnn_patches", "resnet18", "resnet18_windows"}
+    assert set(NAMES) == of_networks | {"frames", "image", "marsyas", "psychoacoustic", "spotify", "summary"}
     assert set(NAMES) - set(COMPUTED) == {"spotify"}
 
 
@@ -67,7 +58,8 @@ def test_a_module_has_what_the_contract_names(name: str, quick: Params) -> None:
     needed = ("rows",) if module.KEPT == "given" else ("parts", "assemble", "CODE", "NETWORK_FILES")
     needed += ("n_frames",) if module.KEPT == "array" else ()
     assert all(hasattr(module, one) for one in needed)
-    assert hasattr(module, "write_network") == bool(getattr(module, "NETWORK_FILES", ()))
+    has_network = bool(getattr(module, "NETWORK_FILES", ()))
+    assert hasattr(module, "write_network") == bool(licence_of(name)) == has_network
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -128,7 +120,7 @@ def test_what_serving_needs_beside_the_settings(
     here, there = (ClipReader(quick, name, folder).compute(y) for folder in (network, elsewhere))
     np.testing.assert_array_equal(here, there)
     without = [one for one in NAMES if not one.startswith(("resnet18", "musicnn"))]
-    assert [network_files(one, network) for one in without] == [()] * 4
+    assert [network_files(one, network) for one in without] == [()] * 6
 
 
 def test_a_network_that_is_not_there(quick: Params, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 from sklearn.svm import SVR
 
 from mer_tasks.classifiers.column_scaler import ColumnScaler
-from mer_tasks.classifiers.plane import CENTRES, PlaneRegressor
+from mer_tasks.classifiers.coordinates import CENTRES
+from mer_tasks.classifiers.plane import PlaneRegressor
 from mer_tasks.domain import MOODS, QUADRANT
 from mer_tasks.errors import InputError
 from mer_tasks.models.valence_arousal import QUEUE, Settings, build
@@ -29,14 +30,14 @@ def test_coordinates_are_scikit_learns(axis: int) -> None:
     new = np.random.default_rng(2).normal(0, 3, (50, N_FEATURES))
     theirs = SVR(C=2.0, epsilon=0.05, gamma=0.02).fit(X, CENTRES[y, axis])
     ours = PlaneRegressor(C=2.0, epsilon=0.05, gamma=0.02).fit(X, y)
-    np.testing.assert_allclose(ours.plane(new)[:, axis], theirs.predict(new), atol=1e-9)
+    np.testing.assert_allclose(ours.coordinates(new)[:, axis], theirs.predict(new), atol=1e-9)
 
 
 def test_the_mood_is_the_quadrants() -> None:
     X, y = four_clouds(80)
     X = X + np.random.default_rng(1).normal(0, 2, X.shape)
     model = PlaneRegressor(gamma=1 / N_FEATURES).fit(X, y)
-    signs = [(int(v), int(a)) for v, a in np.sign(model.plane(X))]
+    signs = [(int(v), int(a)) for v, a in np.sign(model.coordinates(X))]
     assert [QUADRANT[MOODS[mood]] for mood in model.predict(X)] == signs
 
 
@@ -59,5 +60,5 @@ def test_probabilities_do_not_trust_songs_by_an_artist_that_it_was_trained_on() 
 
 def test_songs_by_one_artist_are_refused() -> None:
     X, y = four_clouds(80)
-    with pytest.raises(InputError, match=r"^all songs to train on are by one artist"):
+    with pytest.raises(InputError, match=r"^mood calm has songs by 1 artists to train on, too few"):
         build(SETTINGS, ((N_FEATURES,),), 0, "cpu").fit(X, y, planeregressor__groups=np.zeros(80))

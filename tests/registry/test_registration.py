@@ -25,7 +25,9 @@ from mlflow.tracking import MlflowClient
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
-from mer_tasks.evaluation.result import read_result
+from mer_tasks.evaluation.comparison import compare_models
+from mer_tasks.evaluation.result import fold_folder, read_result, refit_folder
+from mer_tasks.evaluation.training import train_model
 from mer_tasks.registry import runs
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.registration import _version_of, register
@@ -87,13 +89,18 @@ def test_a_run_holds_what_was_trained(served: Project) -> None:
     assert run.data.metrics["accuracy"] == pytest.approx(result.scores.accuracy, abs=1e-4)
     assert run.data.metrics["holdout.accuracy"] == pytest.approx(result.holdout.accuracy, abs=1e-4)  # type: ignore[union-attr]
     assert run.data.params["models.good.C"] == "0.1" and run.data.params["clips.duration_s"] == "5.0"
-    assert run.inputs.dataset_inputs[0].dataset.name == "songs"
+    (data,) = [one.dataset for one in run.inputs.dataset_inputs]
+    assert (data.name, data.digest) == ("songs", result.data[:32])
+    assert json.loads(data.profile)["num_rows"] == len(read_snapshot(served.workspace.snapshot).songs)
+    assert data.source_type == "local" and "clip_sha256" in data.schema
     folds = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{version.run_id}'")
     assert sorted(fold.data.metrics["accuracy"] for fold in folds) == pytest.approx(
         sorted(result.fold_accuracies), abs=1e-4
     )
-    assert {file.path for file in client.list_artifacts(version.run_id)} == {"plots", "training"}
+    assert {file.path for file in client.list_artifacts(version.run_id)} == {"README.md", "plots", "training"}
+    assert {file.path for file in client.list_artifacts(version.run_id, "training")} >= {"training/good.csv"}
     assert "out-of-fold accuracy" in version.description and "songs of songs" in version.description
+    assert run.data.tags["mlflow.note.content"] == version.description
     assert (
         client.get_logged_model(
             version.model_id or find_version(served.machine, "models:/mood/2").model_id
@@ -186,6 +193,38 @@ def test_unknown_models_and_models_without_audio_are_one_line(project: Project) 
     with pytest.raises(InputError, match=r"^good, bad: reads what comes with the songs and no audio gives"):
         project.register()
     with pytest.raises(InputError, match=r"^good: reads what comes with the songs"):
+        project.register("good")
+
+
+def test_the_model_of_all_songs_is_registered_and_its_own_answers_are_checked(project: Project) -> None:
+    project.values["registration"]["fit"] = "all"
+    with pytest.raises(
+        InputError, match=r"^registration\.fit: all: good was trained with best_fold; run dvc repro"
+    ):
+        project.register("good")
+    for model in project.params.models:
+        train_model(project.workspace, project.params, project.machine, model)
+    compare_models(project.workspace, project.params)
+    assert project.register("good") == "1"
+    folder = fetch_version(project.machine, find_version(project.machine, "models:/mood/1"))
+    whole = refit_folder(project.workspace, "good") / "logisticregression.npz"
+    model = folder / "artifacts" / "version" / "model" / whole.name
+    assert model.read_bytes() == whole.read_bytes()
+    assert "all songs outside the holdout" in client_of(project).get_model_version("mood", "1").description
+    gain = json.loads(project.workspace.comparison.read_text())["refit"]
+    assert {one["model"] for one in gain} == {"good", "bad"}
+
+
+def test_a_model_of_all_songs_that_is_not_the_one_of_the_training_is_refused(project: Project) -> None:
+    project.values["registration"]["fit"] = "all"
+    for model in project.params.models:
+        train_model(project.workspace, project.params, project.machine, model)
+    compare_models(project.workspace, project.params)
+    for file in fold_folder(project.workspace, "good", 0).iterdir():
+        shutil.copy(file, refit_folder(project.workspace, "good") / file.name)
+    with pytest.raises(
+        InputError, match=r"^good: answers .* in training it was .*: the code has changed since"
+    ):
         project.register("good")
 
 

@@ -11,7 +11,8 @@ the data set keeps it; and `names`, of its columns or rows. What else it has dep
 A module of the latter two has `parts`, what is computed from one clip and kept in the store; `assemble`, which
 makes the clip's values of them; `n_frames`, how many an array has; `CODE`, the modules of ours in which `assemble` computes; and `NETWORK_FILES`,
 without which a representation that is the output of a network cannot be computed elsewhere. Where there are
-such files, `check_network` sees early whether they can be had, and `write_network` writes them.
+such files, `check_network` sees early whether they can be had, `write_network` writes them, and `LICENCE` is the notice
+of the weights, in Markdown, which goes wherever they go.
 
 `params.yaml` is read with the modules' `Settings`: a module imports no more than pydantic and NumPy at its top.
 docs/features.md shows how to add one.
@@ -85,6 +86,8 @@ class Array(Computed, Protocol):
 
 class WithNetwork(Computed, Protocol):
     """What the module of a representation offers that is the output of a network."""
+
+    LICENCE: str
 
     @staticmethod
     def check_network(params: Params) -> None:
@@ -160,6 +163,11 @@ def network_files(name: str, folder: Path) -> tuple[Path, ...]:
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such file; run mer features")
     return paths
+
+
+def licence_of(name: str) -> str:
+    """The notice of the weights that a representation is computed with; empty where there are none."""
+    return str(getattr(module_of(name), "LICENCE", ""))
 
 
 def check_networks(params: Params) -> None:

@@ -37,6 +37,21 @@ N_POOLED_AND_TAGS = 2 * N_CHANNELS + len(TAGS)
 
 SHORTEST_S = 3.0
 
+LICENCE = """\
+The weights of MSD_musicnn are those of the package `musicnn` 0.1.0, under the ISC licence:
+
+> Copyright (c) Music Technology Group, Universitat Pompeu Fabra 2019. Code developed by Jordi Pons
+> (www.jordipons.me).
+>
+> Permission to use, copy, modify, and/or distribute this software for any purpose with or without fee is
+> hereby granted, provided that the above copyright notice and this permission notice appear in all copies.
+>
+> THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH REGARD TO THIS SOFTWARE
+> INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE LIABLE FOR
+> ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE,
+> DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN
+> CONNECTION WITH THE USE OR PERFORMANCE OF THIS SOFTWARE."""
+
 
 class Settings(RepresentationSettings):
     """None: the network is what it was trained to be."""

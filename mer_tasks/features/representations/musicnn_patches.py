@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KEPT: Kept = "array"
 CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 NETWORK_FILES: tuple[str, ...] = musicnn.NETWORK_FILES
+LICENCE = musicnn.LICENCE
 
 N_PENULTIMATE = 200
 

@@ -21,6 +21,11 @@ WEIGHTS = "weights.pt"
 NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
 N_OUTPUTS = 512
 
+LICENCE = """\
+The weights of ResNet-18 that `weights: imagenet` names are torchvision's `IMAGENET1K_V1` (BSD 3-Clause, copyright (c)
+Soumith Chintala 2016). They were trained on ImageNet, whose photographs are for non-commercial research and education.
+Weights from a file have the licence of that file; random ones (`none`) have none."""
+
 
 class Settings(RepresentationSettings):
     """The network: its weights, and the first convolution, which reads one channel.

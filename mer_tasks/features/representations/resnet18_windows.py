@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KEPT: Kept = "array"
 CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 NETWORK_FILES: tuple[str, ...] = resnet18.NETWORK_FILES
+LICENCE = resnet18.LICENCE
 
 
 class Settings(RepresentationSettings):
