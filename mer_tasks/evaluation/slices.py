@@ -38,7 +38,7 @@ def has_voice(workspace: Workspace) -> pd.Series:
     if not (folder / META).is_file():
         return pd.Series(dtype=bool)
     features = load_features(folder)
-    columns = {name: features.values[:, place] for place, name in enumerate(features.names)}
+    columns = {name: features.values[:][:, place] for place, name in enumerate(features.names)}
     voice = np.max([columns[f"{TAG}{tag}"] for tag in VOICE], axis=0)
     return pd.Series(voice > columns[f"{TAG}{INSTRUMENTAL}"], index=pd.Index(features.track_ids))
 
