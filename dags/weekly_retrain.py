@@ -125,7 +125,11 @@ class PageLink(BaseOperatorLink):
         return (returned or {}).get(self._key) or ""
 
 
-LINKS = (PageLink("Run in MLflow", "run_page"), PageLink("Version in MLflow", "version_page"))
+LINKS = (
+    PageLink("Report", "report_page"),
+    PageLink("Run in MLflow", "run_page"),
+    PageLink("Version in MLflow", "version_page"),
+)
 
 
 @dag(
@@ -291,8 +295,8 @@ def weekly_retrain() -> None:
     ) -> dict[str, Any]:
         """Say what came of the run: every model's scores, the version, the verdict, the decision, pages in MLflow.
 
-        The log has it as text, the result and the event of the asset `versions` as Markdown and values; two
-        buttons open MLflow.
+        The log has it as text, the result and the event of the asset `versions` as Markdown and values; three
+        buttons open the report and MLflow.
         """
         from mer_tasks.evaluation.comparison import read_comparison
         from mer_tasks.registry.summary import retraining_summary
@@ -303,10 +307,12 @@ def weekly_retrain() -> None:
         summary = retraining_summary(comparison, version, served, verdict, decision, refused)
         log_lines(summary)
         accuracies = {one["model"]: one["accuracy"] for one in comparison["models"]}
+        written = mer_json(_workspace().root, "report")  # again, now that the decision is known
         result = {
             "summary": summary,
             "accuracy": accuracies,
             **version,
+            **written,
             "decision": decision,
             "refused": refused,
         }

@@ -86,6 +86,11 @@ class Workspace:
         """The models side by side."""
         return self.root / "metrics" / "comparison.json"
 
+    @property
+    def report(self) -> Path:
+        """The report of the run, one page."""
+        return self.root / "metrics" / "report.html"
+
     def plots(self, name: str) -> Path:
         """The folder of pictures of a model, or of the comparison."""
         return self.root / "metrics" / "plots" / name

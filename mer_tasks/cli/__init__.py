@@ -20,6 +20,7 @@ def main() -> None:
     """
     from mer_tasks.cli import (  # noqa: F401 - each adds its commands
         alerts,
+        board,
         dataset,
         machine,
         measuring,

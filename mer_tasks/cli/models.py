@@ -60,14 +60,16 @@ def register(
 ) -> None:
     """Log the training in MLflow and register the best fold's model as mood@challenger.
 
-    The same training is registered once, however often this runs.
+    The same training is registered once, however often this runs. Its run has the report of mer report.
 
     Example:  [bold]mer register[/bold]
     """
+    from mer_tasks.board.report import publish_report
     from mer_tasks.registry.registration import register as register_model
 
     params = project.params_with(model) if model else project.params()
     version = register_model(project.workspace(), params, project.machine(), model)
+    publish_report(project.workspace(), params, project.machine())
     if as_json:
         print_line(json.dumps(asdict(version)))
     else:

@@ -60,8 +60,11 @@ def test_what_airflow_will_run(dag: DAG) -> None:
 @pytest.mark.parametrize(
     ("returned", "addresses"),
     [
-        ({"run_page": "http://m/#/r", "version_page": "http://m/#/v"}, ["http://m/#/r", "http://m/#/v"]),
-        ({"run_page": None, "version_page": None}, ["", ""]),  # there is no MLflow server
+        (
+            {"report_page": "http://m/#/p", "run_page": "http://m/#/r", "version_page": "http://m/#/v"},
+            ["http://m/#/p", "http://m/#/r", "http://m/#/v"],
+        ),
+        ({"run_page": None, "version_page": None}, ["", "", ""]),  # there is no MLflow server
         (None, ["", ""]),  # the task failed
     ],
 )
@@ -70,6 +73,7 @@ def test_the_report_s_buttons_open_mlflow(
 ) -> None:
     report = DagSerialization.from_dict(DagSerialization.to_dict(dag)).task_dict["report"]
     assert {link.name: link.xcom_key for link in report.operator_extra_links} == {
+        "Report": "link_report_page",
         "Run in MLflow": "link_run_page",
         "Version in MLflow": "link_version_page",
     }
