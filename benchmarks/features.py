@@ -22,7 +22,6 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from watch import watch
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
@@ -36,7 +35,7 @@ from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import song_summary
 from mer_tasks.settings import Block, Params, RepresentationSettings, load_params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 PARAMS = load_params()
 SETTINGS, IMAGE = PARAMS.features, settings_of(PARAMS, "image", image.Settings)

@@ -440,6 +440,11 @@ class Machine(BaseSettings):
         return self.home / "features"
 
     @property
+    def board(self) -> Path:
+        """The folder of the mood board that Airflow shows."""
+        return self.home / "board"
+
+    @property
     def n_workers(self) -> int:
         """Processes for work that is spread over cores: `MER_WORKERS`, or one a core."""
         return self.workers or len(os.sched_getaffinity(0))

@@ -99,3 +99,8 @@ class Workspace:
     def repeats(self) -> Path:
         """The folder of trainings that are only measured: for several seeds, protocols and numbers of songs."""
         return self.root / "data" / "repeats"
+
+
+def clip_path(store: Path, sha256: str) -> Path:
+    """Where the clip with these bytes lies in the `store` of clips."""
+    return store / sha256[:2] / f"{sha256}.mp3"

@@ -18,7 +18,6 @@ import psutil
 import pytest
 
 from mer_tasks import pipeline
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
@@ -40,7 +39,7 @@ from mer_tasks.pipeline import (
     write_state,
 )
 from mer_tasks.settings import Machine, load_params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 from tests.alerts.servers import raised
 
 ROOT = Path(__file__).parents[1]

@@ -18,6 +18,7 @@ from mer_tasks.audio.silence import audible
 from mer_tasks.domain import Clip
 from mer_tasks.files import naming_full, open_regular, replacing, sha256_of, temporary_folder
 from mer_tasks.settings import ClipSettings
+from mer_tasks.workspace import clip_path
 
 SLACK_S = 0.5
 """How much longer than `duration_s` a file may be and still count as a clip: mp3 pads both ends."""
@@ -92,11 +93,6 @@ def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | N
         with replacing(clip_path(store, clip.sha256)) as temporary:
             shutil.copyfile(mp3, temporary)
     return clip
-
-
-def clip_path(store: Path, sha256: str) -> Path:
-    """Where the clip with these bytes lies in `store`."""
-    return store / sha256[:2] / f"{sha256}.mp3"
 
 
 def _excerpt(source: Path | bytes, settings: ClipSettings) -> Excerpt:

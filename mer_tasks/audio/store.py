@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.files import sha256_of, write_text
+from mer_tasks.workspace import clip_path
 
 log = logging.getLogger(__name__)
 

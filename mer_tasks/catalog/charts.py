@@ -82,6 +82,34 @@ def record_chart(
     return ChartReport(chart, len(entries), usual, recorded.new, recorded.changed, closed, is_unchanged=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ChartWeek:
+    """A chart as it was read last in a week, by ISO 8601 such as "2026-W48": the songs in its order, by track_id."""
+
+    chart: str
+    week: str
+    read_at: datetime
+    songs: tuple[str, ...]
+
+
+def chart_weeks(connection: Connection, since: datetime) -> list[ChartWeek]:
+    """Each chart's last reading of every week since a moment, the oldest first."""
+    readings = select(chart_readings).where(chart_readings.c.observed_at >= since)
+    last = {
+        (row.chart, f"{row.observed_at:%G-W%V}"): row
+        for row in connection.execute(readings.order_by(chart_readings.c.id))
+    }
+    return [
+        ChartWeek(chart, week, row.observed_at, _songs_of(connection, row.entries_of or row.id))
+        for (chart, week), row in last.items()
+    ]
+
+
+def _songs_of(connection: Connection, reading: int) -> tuple[str, ...]:
+    rows = select(chart_entries.c.track_id).where(chart_entries.c.reading_id == reading)
+    return tuple(connection.scalars(rows.order_by(chart_entries.c.position)))
+
+
 def _record_songs(
     connection: Connection, chart: str, mood: Mood | None, entries: Sequence[ChartEntry], now: datetime
 ) -> StatementCounts:

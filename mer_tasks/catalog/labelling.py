@@ -141,6 +141,18 @@ def add_labels(catalog: Catalog, given: Sequence[Label], now: datetime | None = 
     )
 
 
+def labels_by(catalog: Catalog, by: str) -> dict[str, str]:
+    """The moods that a person gives songs now, by track_id.
+
+    Raises:
+        InputError: the name breaks a rule.
+    """
+    source = f"{LabelKind.PERSON}:{person_name(by)}"
+    with catalog.reading() as connection:
+        found = newest(connection, labels, "source", labels.c.source == source)
+    return {song: rows[-1].mood for (song, _), rows in found.items() if rows[-1].mood is not None}
+
+
 def _known_songs(connection: Connection, songs: Collection[str]) -> set[str]:
     known: set[str] = set()
     for part in in_parts(songs):

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.store import Flaw, clear_place, find_flaws, find_new_flaws
 from mer_tasks.catalog.clips import clips_of
 from mer_tasks.catalog.database import Catalog, patiently
@@ -19,6 +18,7 @@ from mer_tasks.catalog.reading import in_parts, is_kept
 from mer_tasks.catalog.schema import clips, items, queue
 from mer_tasks.domain import Alert
 from mer_tasks.settings import Machine
+from mer_tasks.workspace import clip_path
 
 PAGE = 1_000
 """Clips that are read from the catalog at a time."""

@@ -149,6 +149,27 @@ clips = Table(
 attempt: it says why a clip that was cut earlier, of these bytes, counts no more. Only attempts have `seconds`.
 """
 
+predictions = Table(
+    "predictions",
+    metadata,
+    _id(),
+    _track_id(),
+    Column("clip_sha256", String(64), nullable=False),
+    Column("model_id", String(32), nullable=False),
+    Column("version", String, nullable=False),
+    Column("mood", String),
+    Column("probabilities", JSON(none_as_null=True)),
+    Column("reason", String),
+    Column("predicted_at", UtcDateTime, nullable=False),
+    CheckConstraint("(mood IS NULL) <> (reason IS NULL)", name="mood_or_reason"),
+    Index("ix_predictions_model", "model_id", "track_id"),
+)
+"""What a registered version answered for a song's clip: the mood and the probability of each, or why there is none.
+
+`model_id` names the version's files for ever, `version` is the number that people know it by. It has no
+`observed_at`: an answer of a model is no observation of a song, and makes no data set out of date.
+"""
+
 chart_readings = Table(
     "chart_readings",
     metadata,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.code_identity import code_identity
 from mer_tasks.errors import InputError
 from mer_tasks.features.folder import (
@@ -36,7 +35,7 @@ from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import summary_names
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 if TYPE_CHECKING:
     from mer_tasks.catalog.dataset import Snapshot

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.comparison import accuracy_gain
@@ -20,7 +19,7 @@ from mer_tasks.registry.significance import accuracy_low, sign_flip_p_value
 from mer_tasks.registry.training_data import TrainingData, read_training_data
 from mer_tasks.registry.verdict import Check, Verdict, passed_or_refused
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 BY_FORCE = "a person may decide with --force"
 

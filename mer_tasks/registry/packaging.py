@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mer_tasks
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError, UnavailableError
@@ -34,7 +33,7 @@ from mer_tasks.registry.process import (
 from mer_tasks.registry.sounds import write_sounds
 from mer_tasks.registry.training_data import training_data, write_training_data
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mer_tasks.audio import store as clip_store
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.store import Flaw, clear_place, find_flaw, find_flaws, find_new_flaws
+from mer_tasks.workspace import clip_path
 
 Spoil = Callable[[Path], object]
 OTHER = b"the bytes of another clip"

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog import lost as lost_clips
 from mer_tasks.catalog.clips import clips_of, record_clip
 from mer_tasks.catalog.database import Catalog
@@ -20,6 +19,7 @@ from mer_tasks.catalog.schema import clips
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.domain import Clip, ClipOutcome, Failure
 from mer_tasks.settings import Machine, Params
+from mer_tasks.workspace import clip_path
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)

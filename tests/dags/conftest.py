@@ -16,12 +16,15 @@ HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 
 DAGS = Path(__file__).parents[2] / "dags"
 
+PLUGINS = DAGS.with_name("plugins")
+
 sys.path.append(str(DAGS))  # as Airflow does where DAGs are parsed and where tasks run
 
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
     "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(PLUGINS),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
 }
 

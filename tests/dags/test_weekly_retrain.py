@@ -65,7 +65,7 @@ def test_what_airflow_will_run(dag: DAG) -> None:
             ["http://m/#/p", "http://m/#/r", "http://m/#/v"],
         ),
         ({"run_page": None, "version_page": None}, ["", "", ""]),  # there is no MLflow server
-        (None, ["", ""]),  # the task failed
+        (None, ["", "", ""]),  # the task failed
     ],
 )
 def test_the_report_s_buttons_open_mlflow(

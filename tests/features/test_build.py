@@ -15,7 +15,6 @@ import pandas as pd
 import psutil
 import pytest
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
@@ -26,7 +25,7 @@ from mer_tasks.features.left_out import left_out_alert
 from mer_tasks.features.representations import ClipReader, takes_audio
 from mer_tasks.features.row import ClipRow
 from mer_tasks.settings import Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 from tests.features.conftest import Songs
 
 MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"

@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, write_snapshot
 from mer_tasks.catalog.ledger import Promotion, list_promotions
@@ -20,7 +19,7 @@ from mer_tasks.registry.aliases import CHALLENGER, CHAMPION
 from mer_tasks.registry.promotion import Decision, PersonsWord, promote, roll_back
 from mer_tasks.registry.training_data import TrainingData, write_training_data
 from mer_tasks.settings import Machine, Params, load_machine, parse_params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 from tests.registry.fakes import BEGIN, READY, fake_version
 from tests.small_project import shrunk_params
 

@@ -1,0 +1,44 @@
+"""The moods of all songs: when there is a new version, or new clips; then the mood board with them."""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import AssetAny, dag, task
+from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, VERSIONS, log_lines, machine, mer_json
+
+
+@dag(
+    schedule=AssetAny(VERSIONS, CLIPS, CATALOG),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["mood"],
+    doc_md=(
+        "Asks the version in service for the mood of every song with a clip that it has not answered yet: after a "
+        "retraining, when new clips were cut, and when a chart has changed.\n\nThen it writes the mood board, which "
+        "**Mood board** in the navigation shows. `docs/board.md` explains both."
+    ),
+)
+def score_tracks() -> None:
+    """Score, then write the board."""
+
+    @task(execution_timeout=timedelta(hours=12))
+    def score() -> dict[str, Any]:
+        """Ask for the moods that are missing; what was answered is kept, so a retry goes on where it was."""
+        report = mer_json(PROJECT, "score")
+        log_lines(f"{report['version']}: {report['new']} songs scored")
+        for song, reason in {**report["unusable"], **report["lost"]}.items():
+            log_lines(f"{song}: no mood: {reason}")
+        return {name: report[name] for name in ("version", "new")}
+
+    @task(doc_md="Write the page Mood board anew.")
+    def write_board() -> None:
+        """Write the page Mood board anew."""
+        from mer_tasks.pipeline import run
+
+        run(["mer", "board"], PROJECT, machine())
+
+    score() >> write_board()
+
+
+score_tracks()

@@ -1,0 +1,88 @@
+"""What registered versions answered for the songs' clips."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from mer_tasks.catalog.database import Catalog, patiently
+from mer_tasks.catalog.reading import in_parts, is_kept
+from mer_tasks.catalog.schema import clips, predictions
+
+
+@dataclass(frozen=True, slots=True)
+class ClipAnswer:
+    """What a version answered for a song's clip: the probability of each mood, or the reason it has none."""
+
+    track_id: str
+    clip_sha256: str
+    probabilities: Mapping[str, float] | None = None
+    reason: str | None = None
+
+    @property
+    def mood(self) -> str | None:
+        """The most probable mood."""
+        found = self.probabilities
+        return max(found, key=found.__getitem__) if found else None
+
+
+@patiently
+def unscored_clips(catalog: Catalog, model_id: str) -> list[tuple[str, str]]:
+    """The newest clip of every song that has one for which this version has no answer: track_id and SHA-256."""
+    newest = select(func.max(clips.c.id)).where(is_kept()).group_by(clips.c.track_id)
+    answered = (
+        select(predictions.c.id)
+        .where(
+            predictions.c.model_id == model_id,
+            predictions.c.track_id == clips.c.track_id,
+            predictions.c.clip_sha256 == clips.c.sha256,
+        )
+        .correlate(clips)
+    )
+    wanted = select(clips.c.track_id, clips.c.sha256).where(clips.c.id.in_(newest), ~answered.exists())
+    with catalog.reading() as connection:
+        return [(row.track_id, row.sha256) for row in connection.execute(wanted.order_by(clips.c.track_id))]
+
+
+@patiently
+def record_answers(
+    catalog: Catalog,
+    model_id: str,
+    version: str,
+    answers: Sequence[ClipAnswer],
+    now: datetime | None = None,
+) -> None:
+    """Add a version's answers, in one transaction."""
+    stamp = {"model_id": model_id, "version": version, "predicted_at": now or datetime.now(UTC)}
+    rows = [
+        {
+            "track_id": answer.track_id,
+            "clip_sha256": answer.clip_sha256,
+            "mood": answer.mood,
+            "probabilities": dict(answer.probabilities) if answer.probabilities else None,
+            "reason": answer.reason,
+        }
+        | stamp
+        for answer in answers
+    ]
+    with catalog.transaction() as connection:
+        connection.execute(insert(predictions), rows)
+
+
+def newest_answers(
+    connection: Connection, only: Collection[str] | None = None, most: int | None = None
+) -> dict[str, Row[Any]]:
+    """The last answer that gave a mood for each song, or for `only` some, by track_id; at most the newest `most`."""
+    last = select(func.max(predictions.c.id)).where(predictions.c.mood.is_not(None))
+    wanted = select(predictions).order_by(predictions.c.id.desc()).limit(most)
+    parts = [last] if only is None else [last.where(predictions.c.track_id.in_(p)) for p in in_parts(only)]
+    rows = [
+        row
+        for part in parts
+        for row in connection.execute(
+            wanted.where(predictions.c.id.in_(part.group_by(predictions.c.track_id)))
+        )
+    ]
+    return {row.track_id: row for row in rows}
