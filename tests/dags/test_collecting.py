@@ -29,7 +29,7 @@ def test_what_airflow_will_run(bag: DagBag) -> None:
             )
             for task in bag.dags[name].tasks
         }
-        for name in ("refresh_charts", "collect_clips")
+        for name in ("refresh_charts", "collect_clips", "score_tracks")
     }
     assert tasks == {
         "refresh_charts": {
@@ -44,6 +44,10 @@ def test_what_airflow_will_run(bag: DagBag) -> None:
             "summarise": ([], "default_pool", "all_done", False),
             "announce": ([], "default_pool", "all_done", False),
         },
+        "score_tracks": {
+            "score": (["write_board"], "default_pool", "all_success", False),
+            "write_board": ([], "default_pool", "all_success", False),
+        },
     }
 
 
@@ -53,6 +57,11 @@ def test_assets_tie_them(bag: DagBag) -> None:
     (clips,) = collect.task_dict["announce"].outlets
     assert (catalog.name, clips.name) == ("catalog", "clips")
     assert catalog.name in str(collect.timetable.asset_condition)
+    assert {asset.name for _, asset in bag.dags["score_tracks"].timetable.asset_condition.iter_assets()} == {
+        "catalog",
+        "clips",
+        "versions",
+    }
 
 
 @pytest.fixture
