@@ -14,7 +14,7 @@ class MoodBoardPlugin(AirflowPlugin):
     ]
 
     @property
-    def fastapi_apps(self) -> list[dict[str, Any]]:
+    def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override]  # read of an instance
         """The app, made only where Airflow's pages are served: every process of Airflow loads this module."""
         from mood_board_app import app
 

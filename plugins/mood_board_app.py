@@ -28,11 +28,14 @@ log = logging.getLogger(__name__)
 
 PROJECT = Path(__file__).resolve().parents[1]
 
+LIBRARY = "plotly.min.js"
+"""It is large, and changes with a version only."""
+
 FILES = {
     "index.html": "text/html",
     "data.js": "text/javascript",
     "board.js": "text/javascript",
-    "plotly.min.js": "text/javascript",
+    LIBRARY: "text/javascript",
 }
 """What `mer board` writes, and nothing else of its folder."""
 
@@ -68,7 +71,8 @@ class GivenLabel(BaseModel):
 async def add_headers(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
     """Let the page ask this server only, and stand in no other's frame."""
     response = await handle(request)
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -137,7 +141,8 @@ def show_file(name: str) -> FileResponse:
         raise HTTPException(
             404, "no such page; run mer board, or the DAG score_tracks, which writes the board"
         )
-    return FileResponse(file, media_type=FILES[name])
+    kept = {"Cache-Control": "private, max-age=86400"} if name == LIBRARY else None
+    return FileResponse(file, media_type=FILES[name], headers=kept)
 
 
 def _machine() -> Machine:

@@ -34,14 +34,18 @@ def board(machine: Machine, params: Params, tmp_path: Path) -> BoardContent:
     record_chart(catalog, "mine", None, None, None, NOW)  # read again, unchanged
     answers = [answer("a", happy=0.9), answer("b", sad=0.4), answer("c", calm=0.7), answer("z", calm=0.35)]
     record_answers(catalog, "m", "1", answers, NOW)
-    add_labels(catalog, [label_of("z", "sad", "ann"), label_of("b", "sad", "bob"), label_of("b", "none", "bob")])
+    add_labels(
+        catalog, [label_of("z", "sad", "ann"), label_of("b", "sad", "bob"), label_of("b", "none", "bob")]
+    )
     for place, passed in (("data", True), ("runs/one/data", False)):
         report = tmp_path / place / "quality" / "report.json"
         report.parent.mkdir(parents=True)
         report.write_text(json.dumps({"passed": passed}))
         os.utime(report, ns=(10**18 * (1 + passed), 10**18 * (1 + passed)))
     charts = {"mine": Chart(source="file")}
-    return board_content(catalog, Workspace(tmp_path), params.model_copy(update={"charts": charts}), machine, NOW)
+    return board_content(
+        catalog, Workspace(tmp_path), params.model_copy(update={"charts": charts}), machine, NOW
+    )
 
 
 def answer(track_id: str, **chance: float) -> ClipAnswer:

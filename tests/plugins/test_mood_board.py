@@ -58,7 +58,7 @@ def client(app: object, role: str | None) -> TestClient:
     cookies = {}
     if role:
         cookies["_token"] = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="Ann", role=role))
-    return TestClient(app, base_url="http://testserver/mood-board", cookies=cookies)  # type: ignore[arg-type]
+    return TestClient(app, cookies=cookies)  # type: ignore[arg-type]
 
 
 def label(
