@@ -239,7 +239,7 @@
     const said = mood === "none" ? "has no label by you" : `is ${mood}, says ${session.user}`;
     $("#labelled").textContent = `${title} ${said}.`;
     const given = card.querySelector(".given");
-    given.textContent = `${title} ${said}. `;
+    given.textContent = mood === "none" ? "Taken back. " : `You say ${mood}. `;
     if (!undo) {
       const button = document.createElement("button");
       button.type = "button";
