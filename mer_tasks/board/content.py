@@ -12,11 +12,13 @@ from sqlalchemy import Connection, Row
 from mer_tasks.board.report import read_checks
 from mer_tasks.catalog.charts import ChartWeek, chart_weeks
 from mer_tasks.catalog.database import Catalog
+from mer_tasks.catalog.ledger import Promotion, list_promotions
 from mer_tasks.catalog.predictions import newest_answers
 from mer_tasks.catalog.reading import newest, songs_anywhere
 from mer_tasks.catalog.schema import labels
 from mer_tasks.domain import MOODS, QUADRANT, LabelKind, Track
 from mer_tasks.errors import InputError
+from mer_tasks.registry.card import FILE as CARD
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import read_description
 from mer_tasks.registry.summary import version_page
@@ -29,6 +31,9 @@ WEEKS = 12
 
 MOST_SONGS = 2000
 """A page holds no more: the songs of this week's charts, then those that were answered last."""
+
+PROMOTIONS = 5
+"""So many of the last changes of the version in service are shown."""
 
 UNSURE = 24
 """So many songs are put to a person."""
@@ -87,16 +92,18 @@ class BoardVersion:
     origin: str
     collections: tuple[str, ...]
     n_artists: int
+    card: str
     page: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class BoardContent:
-    """Everything on the board; `problem` is why there is no version."""
+    """Everything on the board; `problem` is why there is no version, `promotions` has the last ones, the newest first."""
 
     made_at: datetime
     version: BoardVersion | None
     problem: str | None
+    promotions: tuple[Promotion, ...]
     charts: tuple[BoardChart, ...]
     songs: tuple[BoardSong, ...]
     unsure: tuple[BoardSong, ...]
@@ -126,6 +133,7 @@ def board_content(
         made_at=now,
         version=version,
         problem=problem,
+        promotions=tuple(list_promotions(catalog, params.registration.model_name)[: -1 - PROMOTIONS : -1]),
         charts=tuple(
             _chart(name, [week for week in weeks if week.chart == name], tracks, songs, moods)
             for name in params.charts
@@ -221,10 +229,18 @@ def _version(machine: Machine, name: str) -> tuple[BoardVersion | None, str | No
             origin=data.origin,
             collections=data.collections,
             n_artists=len(data.artists),
+            card=_card(folder),
             page=version_page(machine, found.name, found.number),
         ),
         None,
     )
+
+
+def _card(folder: Path) -> str:
+    """A version's model card without its header for programs; empty for a version that has none."""
+    file = folder / CARD
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return text.partition("\n---\n")[2].strip() if text.startswith("---\n") else text
 
 
 def _newest_checks(workspace: Workspace, machine: Machine) -> dict[str, Any] | None:

@@ -5,7 +5,6 @@ from typing import Any
 
 from mer_tasks.board.rendering import picture, render
 from mer_tasks.errors import InputError
-from mer_tasks.evaluation.baselines import labels_look_derived
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import read_json, read_result
 from mer_tasks.files import write_text
@@ -21,7 +20,18 @@ CAPTIONS = {
 }
 """What training's pictures show, by their names; another picture is called by its own."""
 
-READ = ("best", "songs", "data", "protocol", "models", "baselines", "slices", "hardest", "differences")
+READ = (
+    "best",
+    "songs",
+    "data",
+    "protocol",
+    "models",
+    "baselines",
+    "findings",
+    "slices",
+    "hardest",
+    "differences",
+)
 """What is read of the comparison."""
 
 
@@ -40,7 +50,6 @@ def write_report(workspace: Workspace, outcome: Outcome | None = None) -> Path:
         "report.html",
         comparison=comparison,
         models=[_model(workspace, one["model"]) for one in comparison["models"]],
-        derived=labels_look_derived(comparison["baselines"]),
         checks=read_checks(workspace),
         outcome=outcome,
     )

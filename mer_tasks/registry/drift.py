@@ -8,7 +8,6 @@ import mlflow.artifacts
 import numpy as np
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
@@ -22,7 +21,7 @@ from mer_tasks.registry.connection import connected
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.training_data import read_training_data
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 TABLE, PREFIX = "summary", "proxy_"
 """The representation whose columns are compared, and how the names of those begin that a person can read."""

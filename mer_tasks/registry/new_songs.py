@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.evaluation.folds import split
 from mer_tasks.files import sha256_of
 from mer_tasks.registry.training_data import TrainingData
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 NAMED = 3
 """So many damaged clips are named; the rest is counted."""

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.errors import InputError
 from mer_tasks.files import temporary_folder
@@ -19,7 +18,7 @@ from mer_tasks.registry.connection import connected
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.process import TOLERANCE
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace
+from mer_tasks.workspace import Workspace, clip_path
 
 SERVE_CHECK = "mer.serve_check"
 """The tag of a version with what came of its last check."""

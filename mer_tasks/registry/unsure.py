@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
 from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.snapshot import unlabelled_songs
@@ -19,6 +18,7 @@ from mer_tasks.files import write_text
 from mer_tasks.progress import progress
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.settings import Machine, Params
+from mer_tasks.workspace import clip_path
 
 KEPT_EVERY = 50
 """After so many new answers all are written, so that a run that is stopped goes on where it was."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mer_tasks.board.content import BoardChart, BoardContent, BoardEntry, BoardSong, BoardVersion
+from mer_tasks.catalog.ledger import Promotion
 from tests.board.pages import HOSTILE
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -55,8 +56,11 @@ def content() -> BoardContent:
     }
     return BoardContent(
         made_at=NOW,
-        version=BoardVersion("mood", "3", about, "real", ("4q",), 200, "https://mlflow.example.org/"),
+        version=BoardVersion(
+            "mood", "3", about, "real", ("4q",), 200, f"# Card of {HOSTILE}", "https://mlflow.example.org/"
+        ),
         problem=None,
+        promotions=(Promotion("mood", "person", "2", "3", HOSTILE, "sounds better", None, None, NOW),),
         charts=(BoardChart("indie", NOW, (*entries, unknown), weeks),),
         songs=songs,
         unsure=(songs[3], songs[0]),

@@ -70,7 +70,9 @@ def test_axe_finds_nothing(tab: "Tab") -> None:
 
 
 def test_a_hostile_title_is_text_everywhere(tab: "Tab", site: Path) -> None:
-    assert Page((site / "index.html").read_text()).text.count(HOSTILE) == 3  # chart, unsure, data check
+    assert (
+        Page((site / "index.html").read_text()).text.count(HOSTILE) == 5
+    )  # chart, unsure, card, ledger, check
     assert tab.locator("th", has_text=HOSTILE).count() == 1
     assert tab.evaluate("document.querySelectorAll('script').length") == 3
     tab.evaluate("Plotly.Fx.hover('plane-plot', [{ curveNumber: 1, pointNumber: 0 }])")
@@ -113,6 +115,7 @@ def test_an_export_has_neither_clips_nor_buttons_for_labels(site: Path) -> None:
 
 def test_a_board_of_an_empty_project_says_what_to_do(tmp_path: Path) -> None:
     nothing = {"version": None, "problem": "no such version; run mer register", "checks": None}
+    nothing |= {"promotions": ()}
     write_board(replace(content(), charts=(), songs=(), unsure=(), **nothing), tmp_path, live=True)
     text = Page((tmp_path / "index.html").read_text()).text
     for remedy in ("mer charts", "mer score", "run mer register", "mer validate"):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mer_tasks.board.report import write_report
@@ -15,7 +16,7 @@ from mer_tasks.files import write_text
 from mer_tasks.quality.findings import Finding, QualityReport
 from mer_tasks.quality.report import write_report as write_quality_report
 from mer_tasks.registry.outcome import Outcome
-from mer_tasks.settings import Params
+from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 from tests.board.pages import HOSTILE, Page
 from tests.evaluation.results import (
@@ -26,6 +27,7 @@ from tests.evaluation.results import (
     with_errors,
     with_models,
 )
+from tests.evaluation.workspaces import write_summary
 
 MOODS_BY_ID = some_moods(40)
 
@@ -34,7 +36,10 @@ MOODS_BY_ID = some_moods(40)
 def workspace(tmp_path: Path, params: Params) -> Workspace:
     """Two compared models, whose songs have a hostile title, and a data check that names one of them."""
     workspace = Workspace(tmp_path)
-    write_snapshot(snapshot_of(MOODS_BY_ID), workspace.snapshot)
+    snapshot = snapshot_of(MOODS_BY_ID, clip_sha256={song: song.ljust(64, "0") for song in MOODS_BY_ID})
+    write_snapshot(snapshot, workspace.snapshot)
+    noise = np.random.default_rng(0).normal(size=(len(MOODS_BY_ID), 4)).astype(np.float32)
+    write_summary(workspace, snapshot.songs, noise)
     named = with_models(params, good="summary", poor="summary")
     named = named.model_copy(update={"evaluation": params.evaluation.model_copy(update={"bootstrap": 100})})
     for model, n_wrong in (("good", 4), ("poor", 25)):
@@ -42,7 +47,7 @@ def workspace(tmp_path: Path, params: Params) -> Workspace:
         write_result(model_result(named, model, table.assign(title=HOSTILE)), workspace)
         picture = workspace.plots(model) / "confusion.png"
         plots.confusion_matrix(picture, table["mood"], table["predicted"], model)
-    compare_models(workspace, named)
+    compare_models(workspace, named, Machine(home=tmp_path, device="cpu"))
     finding = Finding("clip length", "warning", "one is short", (f"t000 ({HOSTILE})",))
     checked = QualityReport((finding,), 23, 40, 1, {"sad": 10, "happy": 10, "energetic": 10, "calm": 10}, 5)
     write_quality_report(checked, workspace.quality)

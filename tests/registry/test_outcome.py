@@ -6,7 +6,7 @@ import pytest
 
 from mer_tasks.board.report import publish_report
 from mer_tasks.registry.outcome import find_outcome
-from mer_tasks.registry.promotion import promote
+from mer_tasks.registry.promotion import PersonsWord, promote
 from tests.registry.conftest import Project
 from tests.registry.test_registration import client_of
 
@@ -20,13 +20,12 @@ def test_the_report_of_the_newest_version_lies_with_its_run_and_has_the_decision
         "report/report.html"
     ]
 
-    promote(workspace, params, machine, version="1", force=True)
-    promote(workspace, params, machine, force=True)
+    promote(workspace, params, machine, person=PersonsWord("ann", "sounds better"))
     page, outcome = publish_report(workspace, params, machine)
     assert outcome and outcome.promoted
     attached = client_of(served).download_artifacts(outcome.run_id, "report/report.html")
     assert Path(attached).read_bytes() == page.read_bytes()
-    assert "promoted: a person decided" in page.read_text()
+    assert "promoted: sounds better" in page.read_text()
 
 
 def test_its_address_is_that_of_mlflows_pages(served: Project, monkeypatch: pytest.MonkeyPatch) -> None:
