@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 HEADER = ("when", "version", "before", "how", "songs", "by", "why")
 
 
+@app.command()
+def unchanged(as_json: AsJson = False) -> None:
+    """Whether a training would only give the challenger again: the songs, settings and code are those it had.
+
+    It counts once the gate or a person has decided of that version.
+
+    Example:  [bold]mer unchanged[/bold]
+    """
+    from mer_tasks.registry.unchanged import unchanged_since
+
+    number = unchanged_since(project.workspace(), project.params(), project.machine())
+    if as_json:
+        print_line(json.dumps({"version": number}))
+    else:
+        print_line(f"as in version {number}" if number else "a training would be another one")
+
+
 @app.command("serve-check")
 def serve_check(
     version: Annotated[str | None, typer.Option(help="Which version; else the challenger.")] = None,

@@ -12,6 +12,9 @@ CHALLENGER, CHAMPION, PREVIOUS = "challenger", "champion", "previous"
 IN_SERVICE = "mer.in_service"
 """The tag of the registered model with the last row of the ledger that its aliases follow."""
 
+DECISION = "mer.decision"
+"""The tag of a version with what was decided of it last, and why."""
+
 TAKEN_OUT = "mer.taken_out"
 """The tag of a version that a person took out of service: it does not return by itself."""
 

@@ -6,7 +6,7 @@ from mlflow.entities.model_registry import ModelVersion
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.errors import InputError
-from mer_tasks.registry.aliases import CHALLENGER, TAKEN_OUT
+from mer_tasks.registry.aliases import CHALLENGER, DECISION, TAKEN_OUT
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.judge import Judge
 from mer_tasks.registry.lookup import READY
@@ -15,9 +15,6 @@ from mer_tasks.registry.verdict import Verdict
 from mer_tasks.registry.verdict_document import as_markdown
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
-
-DECISION = "mer.decision"
-"""The tag of a version with what was decided of it last, and why."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mer_tasks.registry.packaging import save_for_mlflow, write_version
 from mer_tasks.registry.process import DESCRIPTION
 from mer_tasks.registry.runs import TRAINING, airflow_tags, log_training
 from mer_tasks.registry.summary import run_page, version_page
+from mer_tasks.registry.unchanged import write_inputs
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
@@ -75,6 +76,7 @@ def register(
             _add_version(client, experiment, runs[chosen], workspace, results[chosen], params, machine)
             number = _version_of(client, name, identity)
         assert number is not None  # the one just added, or that of a process that was first
+        write_inputs(client, name, number, workspace, params)
         client.set_registered_model_alias(name, CHALLENGER, number)
     pages = run_page(machine, experiment, runs[chosen]), version_page(machine, name, number)
     return ModelVersion(name, number, chosen, runs[chosen], CHALLENGER, *pages)

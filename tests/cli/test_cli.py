@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 COMMANDS = """
 sample import label charts clips verify state snapshot validate features show proxies
-train evaluate register serve-check judge promote rollback ledger predict doctor demo
+train evaluate register unchanged serve-check judge promote rollback ledger predict doctor demo
 """
 
 
