@@ -96,6 +96,15 @@ def stale_alert(params: Params, machine: Machine) -> Alert | None:
     )
 
 
+def old_files(folder: str | Path, days: int) -> dict[Path, int]:
+    """The files below a folder that nobody has written to for so many days, with their sizes in bytes."""
+    oldest = time.time() - days * DAY_S
+    found = {
+        path: path.lstat() for path in Path(folder).rglob("*") if path.is_file() and not path.is_symlink()
+    }
+    return {path: stat.st_size for path, stat in found.items() if stat.st_mtime < oldest}
+
+
 def _workspaces(project: Workspace, params: Params, machine: Machine, dry_run: bool) -> Freed:
     """All but the newest `keep_runs` workspaces, and none that is in use."""
     old = old_workspaces(machine.home / "runs", params.housekeeping.keep_runs)

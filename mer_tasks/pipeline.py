@@ -28,7 +28,8 @@ from mer_tasks.code_identity import PACKAGE, code_identity
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
-from mer_tasks.settings import Machine, Params, load_params
+from mer_tasks.locked_files import check_locked
+from mer_tasks.settings import PACKAGES, Machine, Params, load_params
 from mer_tasks.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,30 @@ def create_workspace(
     write_catalog_state(unfinished, machine)
     unfinished.root.rename(folder)
     return Workspace(folder)
+
+
+def create_copy(
+    project: Workspace, folder: Path, sections: Mapping[str, Mapping[str, Any]], machine: Machine
+) -> Workspace:
+    """Make `folder` a DVC workspace of the project with some sections of other settings, and a cache of its own.
+
+    Of `models` and `representations` those given are the only ones; in other sections keys that are not given stay.
+
+    Raises:
+        InputError: the folder is there already, or the settings break a rule.
+    """
+    if folder.exists():
+        raise InputError(f"{folder}: is there already; delete it, or give another folder")
+    values = _yaml().load(project.params_file.read_text(encoding="utf-8"))
+    for name, section in sections.items():
+        values[name] = dict(section) if name in PACKAGES else {**values[name], **section}
+    workspace = Workspace(folder)
+    write_dvc_config(folder, folder.absolute() / ".dvc" / "cache")
+    with workspace.params_file.open("w", encoding="utf-8") as file:
+        _yaml().dump(values, file)
+    _write_stages(project, workspace)
+    write_state(workspace, load_params(workspace.params_file), machine)
+    return workspace
 
 
 def check_run(params: Params, machine: Machine) -> None:
@@ -174,6 +199,16 @@ def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
     return sha256_of(workspace.lock_file)
 
 
+def check_inputs(workspace: Workspace, params: Params, machine: Machine, model: str) -> None:
+    """See that what a training reads is what the stages before it wrote, byte by byte.
+
+    Raises:
+        InputError: a file is damaged or missing; names it and the remedy.
+    """
+    needed = [workspace.snapshot / "songs.csv", workspace.representation(params.models[model].reads)]
+    check_locked(workspace, cache_of(workspace, machine.home), needed)
+
+
 def run(
     command: Sequence[str],
     folder: Path,
@@ -248,7 +283,7 @@ def write_dvc_config(folder: Path, cache: Path) -> None:
 
 def cache_of(workspace: Workspace, home: Path) -> Path:
     """The cache that a workspace's configuration names, else its own; one under `home` where that cannot be written."""
-    own = workspace.root / ".dvc"
+    own = workspace.root.absolute() / ".dvc"
     config = ConfigParser(interpolation=None)
     config.read(own / "config", encoding="utf-8")
     if place := config.get("cache", "dir", fallback="").strip("\"'"):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -312,6 +313,24 @@ def test_two_runs_share_what_was_computed_and_get_the_same_lock(project: Workspa
     assert runs_of_snapshot(project) == 1
     assert (second.root / "data/snapshot").read_bytes() == (first.root / "data/snapshot").read_bytes()
     assert (project.root / ".dvc" / "cache" / "runs").is_dir()
+
+
+def test_two_runs_and_a_persons_repro_at_once_do_not_disturb_one_another(
+    project: Workspace, machine: Machine
+) -> None:
+    with project.pipeline_file.open("a") as file:
+        file.write(
+            "  busy:\n    cmd: sleep 2; cp data/snapshot data/busy\n    deps: [data/snapshot]\n    outs: [data/busy]\n"
+        )
+    first, second = (open_run(project, machine, name) for name in "ab")
+    with ThreadPoolExecutor(3) as pool:
+        runs = [pool.submit(reproduce, workspace, "busy", machine) for workspace in (first, second)]
+        person = pool.submit(run, ["dvc", "repro", "busy"], project.root, machine)
+        assert len({one.result() for one in runs}) == 1
+        person.result()
+    made = {(workspace.root / "data/busy").read_bytes() for workspace in (first, second, project)}
+    assert made == {first.catalog_revision.read_bytes()}
+    assert "busy:" in project.lock_file.read_text()
 
 
 def test_other_settings_are_computed_anew(project: Workspace, machine: Machine) -> None:

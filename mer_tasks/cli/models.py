@@ -1,6 +1,7 @@
 """Commands that train, compare, register and ask models."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,8 +29,12 @@ def train(model: ModelName) -> None:
     Example:  [bold]mer train resnet18[/bold]
     """
     from mer_tasks.evaluation.training import train_model
+    from mer_tasks.pipeline import check_inputs
 
-    result = train_model(project.workspace(), project.params_with(model), project.machine(), model)
+    workspace, params, machine = project.workspace(), project.params_with(model), project.machine()
+    if "DVC_STAGE" in os.environ:  # DVC has seen to the inputs, by their dates alone
+        check_inputs(workspace, params, machine, model)
+    result = train_model(workspace, params, machine, model)
     scores = result.scores
     print_line(
         f"{model} on {result.read_together}: accuracy {scores.accuracy:.3f}"
@@ -76,6 +81,31 @@ def register(
         print_line(
             f"{version.name} version {version.version} ({version.model}) is {version.name}@{version.alias}"
         )
+
+
+@app.command()
+def reproduce(
+    uri: Annotated[str, typer.Argument(metavar="VERSION", help="models:/NAME@ALIAS or models:/NAME/NUMBER.")],
+    folder: Annotated[
+        Path | None, typer.Option("--in", metavar="FOLDER", help="Where to rebuild it; else under MER_HOME.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild a registered version from its settings, the catalog and the clips, and compare (exit code 1 if it differs).
+
+    It is trained anew by the code as it is here, as of the day of its data. Nothing registered changes.
+
+    Example:  [bold]mer reproduce models:/mood@champion[/bold]
+    """
+    from mer_tasks.reproduction import reproduce_version
+
+    found = reproduce_version(project.workspace(), project.machine(), uri, folder)
+    if as_json:
+        print_line(json.dumps(asdict(found) | {"equal": found.is_equal}))
+    for line in found.lines if not as_json else ():
+        print_line(line)
+    if not found.is_equal:
+        raise typer.Exit(1)
 
 
 @app.command()

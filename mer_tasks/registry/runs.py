@@ -153,7 +153,7 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
     }
     if workspace.lock_file.is_file():
         tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
-    if commit := _git_commit(Path(__file__).parent):
+    if commit := git_commit(Path(__file__).parent):
         tags["mer.commit"] = commit
     return tags | airflow_tags()
 
@@ -166,7 +166,7 @@ def airflow_tags() -> dict[str, str]:
     return {AIRFLOW_RUN: run.run_id} | ({AIRFLOW_PAGE: run.page} if run.page else {})
 
 
-def _git_commit(folder: Path) -> str | None:
+def git_commit(folder: Path) -> str | None:
     """The commit of the code, where the project is a git checkout."""
     try:
         done = subprocess.run(
