@@ -19,9 +19,8 @@ from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import read_result
-from mer_tasks.registry.aliases import CHAMPION, Aliases
+from mer_tasks.registry.aliases import CHAMPION, DECISION, Aliases
 from mer_tasks.registry.connection import connected
-from mer_tasks.registry.promotion import DECISION
 from mer_tasks.settings import Machine, Params
 from mer_tasks.text import on_one_line
 from mer_tasks.workspace import Workspace

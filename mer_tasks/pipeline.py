@@ -205,7 +205,8 @@ def check_inputs(workspace: Workspace, params: Params, machine: Machine, model: 
     Raises:
         InputError: a file is damaged or missing; names it and the remedy.
     """
-    needed = [workspace.snapshot / "songs.csv", workspace.representation(params.models[model].reads)]
+    read = [workspace.representation(name) for name in params.models[model].reads]
+    needed = [workspace.snapshot / "songs.csv", *read]
     check_locked(workspace, cache_of(workspace, machine.home), needed)
 
 

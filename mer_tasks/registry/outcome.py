@@ -8,8 +8,8 @@ from mlflow.tracking import MlflowClient
 
 from mer_tasks.evaluation.comparison import read_comparison
 from mer_tasks.evaluation.result import result_identity
+from mer_tasks.registry.aliases import DECISION
 from mer_tasks.registry.connection import connected
-from mer_tasks.registry.promotion import DECISION
 from mer_tasks.registry.runs import TRAINING
 from mer_tasks.registry.summary import run_page, version_page
 from mer_tasks.settings import Machine, Params
