@@ -18,18 +18,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.domain import Alert
+from mer_tasks.dvc_cache import cache_alone, cache_of, write_dvc_config
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.folder import META
 from mer_tasks.files import temporary_folder
 from mer_tasks.pipeline import (
     CommandError,
-    cache_alone,
-    cache_of,
     newest_evaluated,
     old_workspaces,
     remove_workspace,
     run,
-    write_dvc_config,
 )
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import has_champion

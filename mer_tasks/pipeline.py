@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from configparser import ConfigParser
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.lost import lost_alert, watch_store
 from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
+from mer_tasks.dvc_cache import cache_of, using, write_dvc_config
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
@@ -39,16 +39,6 @@ PROGRAMS = Path(sys.executable).parent
 
 BAD_INPUT = 2
 """The exit code by which `mer` reports that what it was given is wrong: trying again changes nothing."""
-
-DVC_CONFIG = """\
-[core]
-    no_scm = true
-    analytics = false
-    check_update = false
-[cache]
-    dir = "{cache}"
-    type = "reflink,hardlink,copy"
-"""
 
 
 class CommandError(Exception):
@@ -191,7 +181,7 @@ def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
         UnavailableError: what it needs cannot be reached now.
         CommandError: it failed otherwise.
     """
-    with _only_dvc_in(workspace.root) as lock, _using(cache_of(workspace, machine.home)) as cache_lock:
+    with _only_dvc_in(workspace.root) as lock, using(cache_of(workspace, machine.home)) as cache_lock:
         write_code_state(workspace, load_params(workspace.params_file), machine)
         # the locks are inherited: were this process killed, they would be held until dvc ends
         inherit = [lock.fileno(), cache_lock.fileno()]
@@ -274,47 +264,6 @@ def remove_workspace(folder: Path) -> bool:
             return False
         shutil.rmtree(folder)
     return True
-
-
-def write_dvc_config(folder: Path, cache: Path) -> None:
-    """Make a folder one of DVC's that uses a cache."""
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=cache), encoding="utf-8")
-
-
-def cache_of(workspace: Workspace, home: Path) -> Path:
-    """The cache that a workspace's configuration names, else its own; one under `home` where that cannot be written."""
-    own = workspace.root.absolute() / ".dvc"
-    config = ConfigParser(interpolation=None)
-    config.read(own / "config", encoding="utf-8")
-    if place := config.get("cache", "dir", fallback="").strip("\"'"):
-        return own / place
-    return own / "cache" if own.is_dir() and os.access(own, os.W_OK) else home / "dvc-cache"
-
-
-@contextmanager
-def cache_alone(cache: Path) -> Iterator[bool]:
-    """Whether no run uses a cache; none begins to while this lasts."""
-    with _cache_lock(cache).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-@contextmanager
-def _using(cache: Path) -> Iterator[IO[str]]:
-    """Keep what is in a cache from being cleaned away; many may use it at once."""
-    with _cache_lock(cache).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        yield lock
-
-
-def _cache_lock(cache: Path) -> Path:
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache / "in-use"
 
 
 def _write_params(

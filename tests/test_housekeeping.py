@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
+from mer_tasks.dvc_cache import cache_of
 from mer_tasks.housekeeping import Freed, keep_house, old_files, stale_alert
-from mer_tasks.pipeline import cache_of, create_workspace, reproduce
+from mer_tasks.pipeline import create_workspace, reproduce
 from mer_tasks.registry.aliases import CHAMPION
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.settings import Machine, Params, load_params

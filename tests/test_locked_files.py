@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from mer_tasks.dvc_cache import cache_of, write_dvc_config
 from mer_tasks.errors import InputError
 from mer_tasks.locked_files import check_locked
-from mer_tasks.pipeline import cache_of, run, write_dvc_config
+from mer_tasks.pipeline import run
 from mer_tasks.settings import Machine
 from mer_tasks.workspace import Workspace
 

@@ -23,12 +23,11 @@ from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.domain import Clip, ClipOutcome
+from mer_tasks.dvc_cache import cache_alone, cache_of
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     CommandError,
-    cache_alone,
-    cache_of,
     check_run,
     create_workspace,
     old_workspaces,
