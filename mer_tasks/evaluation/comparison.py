@@ -29,14 +29,14 @@ HARDEST_PRINTED = 5
 def compare_models(workspace: Workspace, params: Params, machine: Machine) -> dict[str, Any]:
     """Rank the trained models by accuracy out of fold; write `metrics/comparison.json` and a picture.
 
-        All are scored on the songs that every one of them has predictions for, so that none is ahead by
-        having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
-        it is seen beside; `findings` are what a person should know; `hardest` are the songs that all models together get
+    All are scored on the songs that every one of them has predictions for, so that none is ahead by
+    having easier songs. `best` names the first; `slices` are its scores on parts of the songs, and `baselines` what
+    it is seen beside; `findings` are what a person should know; `hardest` are the songs that all models together get
     most wrong; `refit` is what training on all folds' songs gains. The holdout is listed beside it and does not rank.
 
-        Raises:
-            InputError: there is no snapshot, a model is not trained, was trained on other data than the others, they
-                share no song, or what they read is not there.
+    Raises:
+        InputError: there is no snapshot, a model is not trained, was trained on other data than the others, they
+            share no song, or what they read is not there.
     """
     results = [read_result(workspace, name) for name in params.models]
     if len({(one.data, one.protocol) for one in results}) > 1:

@@ -9,18 +9,19 @@ from typing import Any
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from mer_tasks.catalog.dataset import Snapshot
+from mer_tasks.catalog.dataset import Snapshot, read_snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.evaluation.baselines import baselines
 from mer_tasks.evaluation.comparison import refit_gain
 from mer_tasks.evaluation.result import ModelResult
 from mer_tasks.evaluation.scores import score_predictions
-from mer_tasks.evaluation.slices import slices
+from mer_tasks.evaluation.slices import has_voice, slices
 from mer_tasks.features.representations import licence_of
 from mer_tasks.registry.process import FILES
 from mer_tasks.registry.training_data import training_data
 from mer_tasks.settings import EvaluationSettings
 from mer_tasks.text import on_one_line
+from mer_tasks.workspace import Workspace
 
 FILE = FILES / "README.md"
 
@@ -45,19 +46,20 @@ LIMITS = """\
 - It says what mood music is taken for, not what a listener feels: use it for no decision about people."""
 
 
-def model_card(result: ModelResult, snapshot: Snapshot) -> ModelCard:
-    """The card of a trained model, for the data set that it was trained on.
+def model_card(result: ModelResult, workspace: Workspace) -> ModelCard:
+    """The card of a trained model, with the data set and the representations of its workspace.
 
     Raises:
-        InputError: the snapshot is not that data set.
+        InputError: the data set is not the one that it was trained on, or is not there.
     """
+    snapshot, voice = read_snapshot(workspace.snapshot), has_voice(workspace)
     evaluation = EvaluationSettings.model_validate(result.params["evaluation"])
     sections = {
         "What it is for": FOR,
         "How to use it": f"`mer predict song.mp3`, or any program that loads MLflow models (docs/registry.md). It reads `{result.read_together}`.",
         "Data": _data(result, snapshot),
         "How it was trained": _training(result),
-        "Scores": _scores(result, snapshot, evaluation),
+        "Scores": _scores(result, snapshot, voice, evaluation),
         "Limits": LIMITS,
         "Licences": _licences(result),
     }
@@ -136,7 +138,7 @@ def _training(result: ModelResult) -> str:
     )
 
 
-def _scores(result: ModelResult, snapshot: Snapshot, evaluation: EvaluationSettings) -> str:
+def _scores(result: ModelResult, snapshot: Snapshot, voice: pd.Series, evaluation: EvaluationSettings) -> str:
     parts = {"out of fold": result.scores} | ({"holdout": result.holdout} if result.holdout else {})
     lines = ["| songs | n | accuracy | 95 % interval | macro F1 | log loss | calibration error |"]
     lines += ["| --- | ---: | ---: | --- | ---: | ---: | ---: |"]
@@ -160,7 +162,7 @@ def _scores(result: ModelResult, snapshot: Snapshot, evaluation: EvaluationSetti
     table += [
         f"| {on_one_line(name)} | {one['n']} | {one['accuracy']:.3f} | {one['accuracy_low']:.3f} to"
         f" {one['accuracy_high']:.3f} |"
-        for name, one in _parts(result.out_of_fold, snapshot, evaluation)
+        for name, one in _parts(result.out_of_fold, snapshot, voice, evaluation)
     ]
     return "\n".join(
         [*lines, "", f"Accuracy without a model: {without}. Intervals are by artist.", "", *table]
@@ -168,14 +170,14 @@ def _scores(result: ModelResult, snapshot: Snapshot, evaluation: EvaluationSetti
 
 
 def _parts(
-    predictions: pd.DataFrame, snapshot: Snapshot, evaluation: EvaluationSettings
+    predictions: pd.DataFrame, snapshot: Snapshot, voice: pd.Series, evaluation: EvaluationSettings
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The name and the scores of each mood and of each slice."""
     for mood in MOODS:
         own = predictions[predictions["mood"] == mood]
         if len(own):
             yield f"mood {mood}", score_predictions(own, evaluation).as_json()
-    for one in slices(predictions, snapshot.songs, evaluation):
+    for one in slices(predictions, snapshot.songs, evaluation, voice):
         yield f"{one['by']} {one['slice']}", one
 
 

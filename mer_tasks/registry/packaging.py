@@ -64,7 +64,7 @@ def write_version(
         UnavailableError: the process of the version died or hung.
     """
     _copy(folder, workspace, result)
-    write_text(folder / card.FILE, str(card.model_card(result, snapshot)))
+    write_text(folder / card.FILE, str(card.model_card(result, workspace)))
     write_training_data(training_data(result, snapshot), folder)
     names = write_sounds(folder / SELF_TEST, params.clips)
     described = _description(result, params)

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from mer_tasks.airflow_run import airflow_run
-from mer_tasks.catalog.dataset import Snapshot, read_snapshot
+from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.evaluation.result import ModelResult, result_identity
 from mer_tasks.files import sha256_of
 from mer_tasks.networks.curve import Curve
@@ -79,10 +79,9 @@ def _log(
     run_id = str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
     try:
         _log_values(client, run_id, _parameters(result), _scores(result), _mean_curve(result.curves))
-        snapshot = read_snapshot(workspace.snapshot)
-        _log_data(client, run_id, _data(result, workspace, snapshot))
+        _log_data(client, run_id, _data(result, workspace))
         _log_files(client, run_id, workspace, result)
-        client.log_text(run_id, str(model_card(result, snapshot)), "README.md")
+        client.log_text(run_id, str(model_card(result, workspace)), "README.md")
         for fold, accuracy in enumerate(result.fold_accuracies):
             curve = result.curves[fold] if result.curves else []
             _log_fold(client, experiment, run_id, f"{result.model} fold {fold}", fold, accuracy, curve)
@@ -221,10 +220,10 @@ def _log_values(
         client.log_batch(run_id, metrics=values[start : start + BATCH])
 
 
-def _data(result: ModelResult, workspace: Workspace, snapshot: Snapshot) -> DatasetInput:
+def _data(result: ModelResult, workspace: Workspace) -> DatasetInput:
     """The data set as MLflow shows it: its name, its identity, where it was, its columns, how many songs it has."""
     data = from_pandas(
-        snapshot.songs,
+        read_snapshot(workspace.snapshot).songs,
         source=str(workspace.snapshot / "songs.csv"),
         targets="mood",
         name="-".join(result.collections),

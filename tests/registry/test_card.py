@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from huggingface_hub import ModelCard
 
-from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.evaluation.result import ModelResult, read_result
 from mer_tasks.registry import card
@@ -23,7 +22,7 @@ def result(trained: Path) -> ModelResult:
 
 
 def card_of(trained: Path, result: ModelResult) -> ModelCard:
-    return model_card(result, read_snapshot(Project(trained).workspace.snapshot))
+    return model_card(result, Project(trained).workspace)
 
 
 def sections(text: str) -> dict[str, str]:

@@ -25,9 +25,7 @@ from mlflow.tracking import MlflowClient
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
-from mer_tasks.evaluation.comparison import compare_models
 from mer_tasks.evaluation.result import fold_folder, read_result, refit_folder
-from mer_tasks.evaluation.training import train_model
 from mer_tasks.registry import runs
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.registration import _version_of, register
@@ -202,9 +200,7 @@ def test_the_model_of_all_songs_is_registered_and_its_own_answers_are_checked(pr
         InputError, match=r"^registration\.fit: all: good was trained with best_fold; run dvc repro"
     ):
         project.register("good")
-    for model in project.params.models:
-        train_model(project.workspace, project.params, project.machine, model)
-    compare_models(project.workspace, project.params)
+    project.train()
     assert project.register("good") == "1"
     folder = fetch_version(project.machine, find_version(project.machine, "models:/mood/1"))
     whole = refit_folder(project.workspace, "good") / "logisticregression.npz"
@@ -217,9 +213,7 @@ def test_the_model_of_all_songs_is_registered_and_its_own_answers_are_checked(pr
 
 def test_a_model_of_all_songs_that_is_not_the_one_of_the_training_is_refused(project: Project) -> None:
     project.values["registration"]["fit"] = "all"
-    for model in project.params.models:
-        train_model(project.workspace, project.params, project.machine, model)
-    compare_models(project.workspace, project.params)
+    project.train()
     for file in fold_folder(project.workspace, "good", 0).iterdir():
         shutil.copy(file, refit_folder(project.workspace, "good") / file.name)
     with pytest.raises(
