@@ -350,7 +350,7 @@ def test_the_model_of_all_songs_is_trained_on_all_but_the_holdout(
     assert result_identity(workspace, model) != identity
     stored = read_result(workspace, model)
     assert stored.refit is not None
-    pd.testing.assert_frame_equal(stored.refit, result.refit, atol=1e-6)
+    pd.testing.assert_frame_equal(stored.refit, result.refit, check_dtype=False, atol=1e-6)
     held_out = stored.refit["split"] == HOLDOUT
     expected = stored.predictions["split"] == HOLDOUT
     assert set(stored.refit["track_id"][held_out]) == set(stored.predictions["track_id"][expected])
