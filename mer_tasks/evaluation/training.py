@@ -70,7 +70,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
     whole = None
     if params.registration.fit == "all":
-        whole = _fit_all(inputs, y, parts.folds, params, model, machine.device)
+        whole = _fit_all(inputs, y, parts.folds, params, model, checkpoints)
         result = replace(result, refit=_refit_predictions(inputs, parts, whole))
     _write(result, fitted, whole, workspace)
     checkpoints.clear()
@@ -173,19 +173,22 @@ def _fit_network(
 
 
 def _fit_all(
-    inputs: Inputs, y: np.ndarray, rows: np.ndarray, params: Params, model: str, device: str
+    inputs: Inputs, y: np.ndarray, rows: np.ndarray, params: Params, model: str, checkpoints: Checkpoints
 ) -> "Pipeline":
     """A model trained on all these rows; nothing is left to score, so a network is trained for all its epochs."""
     seed = params.evaluation.seed
-    whole = build_model(params.models[model], inputs.shapes, seed, device)
+    whole = build_model(params.models[model], inputs.shapes, seed, checkpoints.device)
     if _is_network(whole):
         import torch
 
         from mer_tasks.networks.threads import one_thread
+        from mer_tasks.networks.torch_classifier import set_checkpoint
 
         torch.manual_seed(seed)
+        data = inputs.X[rows], y[rows]
+        set_checkpoint(whole, checkpoints.path(seed, *data))
         with one_thread():
-            whole.fit(inputs.X[rows], y[rows])
+            whole.fit(*data)
     else:
         artists = inputs.songs["artist"].map(primary_artist).to_numpy()
         fit_with_groups(whole, inputs.X[rows], y[rows], artists[rows])
