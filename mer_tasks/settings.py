@@ -302,6 +302,13 @@ class PromotionSettings(Section):
     min_accuracy_low: Share
 
 
+class PredictionSettings(Section):
+    """When a song's mood is said, and how far apart the windows of a timeline are."""
+
+    min_probability: Share
+    timeline_step_s: Annotated[float, Field(ge=0.5, le=3600)]
+
+
 class Params(Section):
     """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
@@ -316,6 +323,7 @@ class Params(Section):
     models: Annotated[dict[str, SerializeAsAny[SystemSettings]], Field(min_length=1)]
     registration: RegistrationSettings
     promotion: PromotionSettings
+    prediction: PredictionSettings
 
     @property
     def fetching(self) -> AudioSettings:

@@ -18,7 +18,7 @@ def main() -> None:
 
     What is unavailable for now is one line as well, and exit code 75 (EX_TEMPFAIL of sysexits.h).
     """
-    from mer_tasks.cli import dataset, machine, models, songs  # noqa: F401 - each adds its commands
+    from mer_tasks.cli import dataset, machine, models, prediction, songs  # noqa: F401 - each adds its commands
     from mer_tasks.cli.app import app, print_error
 
     _prepare_output()

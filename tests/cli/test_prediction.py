@@ -1,4 +1,4 @@
-"""`mer predict` whatever it is given: names that no terminal shows, and what is no file."""
+"""Commands that use a version: whatever names they are given, and what becomes of a folder."""
 
 import json
 import os
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from mer_tasks.prediction.table import read_rows
+from tests.prediction.versions import Registry, write_song
 from tests.registry.scene import Scene
+from tests.small_project import mer
 
 PROGRAM = [str(Path(sys.executable).with_name("mer")), "predict", "--model", "models:/mood@challenger"]
 
@@ -42,20 +45,20 @@ def test_each_name_is_answered_or_refused_on_a_line_of_its_own(empty_registry: P
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
     (tmp_path / "link").symlink_to(tmp_path / "nowhere\x1b")
-    no_files = [tmp_path / "fifo", tmp_path / "socket", tmp_path / "link", tmp_path, "/dev/zero"]
+    no_files = [tmp_path / "fifo", tmp_path / "socket", tmp_path / "link", "/dev/zero"]
 
     done = run(scene, *no_files, *songs)
 
     assert done.returncode == 2
     table = done.stdout.splitlines()
-    assert [line.split()[-5] for line in table[1:]] == ["sad"] * 3
-    assert ["\\x1b[31mred\\n" in table[1], "\\udcff" in table[2], "\\u591c\\u306b" in table[3]] == [True] * 3
+    assert table[0] == "By mood version 1, trained on 0 real songs (songs)."
+    assert [line.split()[-7:-4] for line in table[2:]] == [["sad", "70", "%"]] * 3
+    assert ["\\x1b[31mred\\n" in table[2], "\\udcff" in table[3], "\\u591c\\u306b" in table[4]] == [True] * 3
     reasons = [line.split(": ", 2)[2] for line in done.stderr.splitlines()]
     assert reasons == [
         "cannot be opened: Is a FIFO, not a file; give a song's file",
         "cannot be opened: Is a socket, not a file; give a song's file",
         "no such file; give a song's file",
-        "cannot be opened: Is a directory; give a song's file",
         "cannot be opened: Is a device, not a file; give a song's file",
     ]
 
@@ -68,3 +71,30 @@ def test_each_name_is_answered_or_refused_on_a_line_of_its_own(empty_registry: P
 
     [line] = run(scene, "--\x1b[31m.mp3").stderr.splitlines()
     assert line == "mer: --\\x1b[31m.mp3: no option has such a name; write ./ before a file that has"
+
+
+def test_a_folder_goes_into_a_table_once_and_a_picture_shows_a_song(
+    empty_registry: Path, tmp_path: Path
+) -> None:
+    registry = Registry(tmp_path / "project", empty_registry)
+    registry.add_champion()
+    songs = [write_song(registry.root / "music" / f"{i}.wav", [0.9, 0.2]) for i in range(3)]
+    (registry.root / "music" / "bad.mp3").write_text("no audio")
+
+    def predict(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return mer(registry.root, "predict", *arguments)
+
+    done = predict("music", "--csv", "moods.csv")
+    assert done.returncode == 2 and "music/bad.mp3: cannot be decoded" in done.stderr
+    songs[0].unlink()  # it is not asked again
+    done = predict("music", str(songs[0]), "--csv", "moods.csv")
+    assert "moods.csv: 0 songs answered, 3 answered before, 1 failed; by mood version 1" in done.stdout
+    assert len(read_rows(registry.root / "moods.csv")) == 4
+
+    done = predict("music/1.wav", "--json", "--plot", "song.png")
+    answer = json.loads(done.stdout)
+    assert (answer["version"]["origin"], len(answer["timeline"])) == ("synthetic", 2)
+    assert (registry.root / "song.png").read_bytes().startswith(b"\x89PNG")
+
+    done = predict("music", "--plot", "song.png")
+    assert (done.returncode, done.stderr) == (2, "mer: --plot song.png: draws one song's file; name one\n")
