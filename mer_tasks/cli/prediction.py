@@ -2,8 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,13 @@ import typer
 
 from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app, print_error, print_line
-from mer_tasks.domain import MOODS
+from mer_tasks.domain import MOODS, Mood
 from mer_tasks.errors import InputError
 from mer_tasks.progress import progress
 from mer_tasks.text import printable
 
 if TYPE_CHECKING:
+    from mer_tasks.library.tagging import TagRecord
     from mer_tasks.prediction.asking import Answer, Asker
     from mer_tasks.prediction.songs import Song
     from mer_tasks.registry.version_card import VersionCard
@@ -172,3 +174,112 @@ def _rows(answer: "Answer", width: int) -> "Iterator[str]":
         sure = f"{100 * one.mood.confidence:3.0f} %"
         row = f"{printable(name):{width}}  {one.mood.mood:9}  {sure:>5}  {chances}"
         yield row + (f"  why: {why}" if why else "")
+
+
+@app.command()
+def tag(
+    songs: Songs,
+    model: ModelAddress = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put back what the tags had before.")] = False,
+) -> None:
+    """Write each song's mood into its tags, where players read it; the sound is not touched.
+
+    A song that has the mood already is left as it is, and so is one that the model is not sure of. A song that
+    cannot be tagged is a line with the reason (exit code 2).
+
+    Examples:
+
+      [bold]mer tag ~/Music --dry-run[/bold]
+
+      [bold]mer tag ~/Music --undo[/bold]
+    """
+    from mer_tasks.library.tagging import tag_record, untag_song
+    from mer_tasks.prediction.songs import find_songs
+
+    found = find_songs(songs)
+    with tag_record(project.machine().home) as record:
+        if undo:
+            outcomes = [
+                _tagged(song.name, "", lambda path: untag_song(path, record, dry_run)) for song in found
+            ]
+        else:
+            outcomes = _tag(found, model, record, dry_run)
+    failed = outcomes.count(False)
+    print_line(f"{len(outcomes)} songs, {failed} failed")
+    if failed:
+        raise typer.Exit(2)
+
+
+def _tag(songs: "Sequence[Song]", model: str | None, record: "TagRecord", dry_run: bool) -> list[bool]:
+    """Ask the model for each song and write its mood; return what went well."""
+    from mer_tasks.library.tagging import tag_song
+    from mer_tasks.prediction.mood import NOT_SURE
+
+    outcomes = []
+    with running(model, len(songs)) as (asker, card):
+        print_line(f"By {card.line}.")
+        for song, answer in zip(songs, _shown(asker.answers(songs), len(songs)), strict=True):
+            if answer.mood is None:
+                print_error(f"mer: {answer.error}")
+                outcomes.append(False)
+            elif song.url:
+                print_error(f"mer: {song.name}: is at an address; only files have tags")
+                outcomes.append(False)
+            elif (mood := answer.mood.mood) == NOT_SURE:
+                print_line(f"{song.name}: {mood}: left as it is")
+                outcomes.append(True)
+            else:
+                write = partial(tag_song, mood=mood, record=record, dry_run=dry_run)
+                outcomes.append(_tagged(song.name, f"{mood}: ", write))
+    return outcomes
+
+
+def _tagged(name: str, what: str, write: "Callable[[Path], str]") -> bool:
+    """Print what came of one song; return whether that is well."""
+    try:
+        print_line(f"{name}: {what}{write(Path(name))}")
+    except InputError as error:
+        print_error(f"mer: {name}: {error}")
+        return False
+    return True
+
+
+@app.command()
+def playlist(
+    out: Annotated[Path, typer.Option(metavar="FILE.m3u8", help="The playlist to write.")],
+    table: Annotated[
+        Path,
+        typer.Argument(help="The songs and their moods, as mer predict --csv wrote them.", readable=False),
+    ] = Path("moods.csv"),
+    mood: Annotated[Mood | None, typer.Option(help="The songs of this mood, the surest first.")] = None,
+    start: Annotated[Mood | None, typer.Option("--from", help="Or songs from this mood …")] = None,
+    end: Annotated[Mood | None, typer.Option("--to", help="… to this one.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=1, max=100_000, help="How long it is to be.")] = None,
+) -> None:
+    """Write a playlist from a table of moods: the songs of a mood, or a path from one mood to another.
+
+    Examples:
+
+      [bold]mer playlist --mood calm --out calm.m3u8[/bold]
+
+      [bold]mer playlist moods.csv --from calm --to energetic --minutes 60 --out morning.m3u8[/bold]
+    """
+    from mer_tasks.library.playlist import along, of_mood, read_entries, write_playlist
+
+    is_path = start is not None and end is not None and minutes is not None
+    if is_path == (mood is not None) or (mood and (start or end)):
+        raise InputError("playlist: give either --mood, or --from, --to and --minutes")
+    entries, problems = read_entries(table)
+    for problem in problems:
+        print_error(f"mer: {problem}")
+    if start and end and minutes:
+        chosen = along(entries, start, end, minutes)
+    else:
+        chosen = of_mood(entries, str(mood), minutes)
+    if not chosen:
+        raise InputError(f"{table}: no song for this playlist among {len(entries)}; predict more songs")
+    write_playlist(chosen, out)
+    length = sum(entry.duration_s for entry in chosen) / 60
+    short = f", of the {minutes:g} asked for" if minutes and length < minutes - 5 else ""
+    print_line(f"{out}: {len(chosen)} songs, {length:.0f} minutes{short}")

@@ -42,7 +42,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 COMMANDS = """
 sample import label charts clips verify state snapshot validate features show proxies
-train evaluate register promote predict doctor demo
+train evaluate register promote predict tag playlist serve doctor demo
 """
 
 
