@@ -309,6 +309,17 @@ class PredictionSettings(Section):
     timeline_step_s: Annotated[float, Field(ge=0.5, le=3600)]
 
 
+class ServingSettings(Section):
+    """What `mer serve` takes, and how often it looks for a new champion."""
+
+    max_mb: Positive
+    max_files: Positive
+    max_song_s: PositiveFloat
+    max_requests: Positive
+    upload_timeout_s: PositiveFloat
+    poll_s: Annotated[float, Field(ge=0.1, le=86_400)]
+
+
 class Params(Section):
     """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
@@ -324,6 +335,7 @@ class Params(Section):
     registration: RegistrationSettings
     promotion: PromotionSettings
     prediction: PredictionSettings
+    serving: ServingSettings
 
     @property
     def fetching(self) -> AudioSettings:
@@ -349,6 +361,7 @@ class Machine(BaseSettings):
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     smtp_url: str | None = None
+    serve_token: SecretStr | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None
 

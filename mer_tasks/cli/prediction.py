@@ -283,3 +283,24 @@ def playlist(
     length = sum(entry.duration_s for entry in chosen) / 60
     short = f", of the {minutes:g} asked for" if minutes and length < minutes - 5 else ""
     print_line(f"{out}: {len(chosen)} songs, {length:.0f} minutes{short}")
+
+
+@app.command()
+def serve(
+    model: ModelAddress = None,
+    host: Annotated[
+        str, typer.Option(help="Where to listen; beyond this machine only with MER_SERVE_TOKEN.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8008,
+) -> None:
+    """Answer over HTTP: POST /predict takes songs, GET /health says which version answers, /docs describes both.
+
+    A new champion takes over within serving.poll_s seconds, and no request is lost by it.
+
+    Example:  [bold]mer serve --port 8008[/bold]
+    """
+    from mer_tasks.serving.server import serve as run_server
+
+    params = project.params()
+    uri = model or f"models:/{params.registration.model_name}@champion"
+    run_server(params, project.machine(), uri, host, port)

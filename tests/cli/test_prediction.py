@@ -10,7 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from mer_tasks.library.mood_tag import read_moods
 from mer_tasks.prediction.table import read_rows
+from tests.library.songs import run as run_ffmpeg
+from tests.library.songs import sound_hash
 from tests.prediction.versions import Registry, write_song
 from tests.registry.scene import Scene
 from tests.small_project import mer
@@ -98,3 +101,35 @@ def test_a_folder_goes_into_a_table_once_and_a_picture_shows_a_song(
 
     done = predict("music", "--plot", "song.png")
     assert (done.returncode, done.stderr) == (2, "mer: --plot song.png: draws one song's file; name one\n")
+
+
+def test_moods_become_tags_and_a_playlist_and_go_again(empty_registry: Path, tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "project", empty_registry)
+    registry.add_champion()
+    (registry.root / "music").mkdir()
+    song = registry.root / "music" / "loud.flac"
+    run_ffmpeg("-i", str(write_song(tmp_path / "loud.wav", [0.9])), str(song))
+    run_ffmpeg("-i", str(write_song(tmp_path / "low.wav", [0.3])), str(song.with_name("unsure.flac")))
+    before = sound_hash(song)
+
+    done = mer(registry.root, "tag", "music", "--dry-run")
+    assert done.stdout.splitlines()[1:] == [
+        "music/loud.flac: energetic: would be written",
+        "music/unsure.flac: not sure: left as it is",
+        "2 songs, 0 failed",
+    ]
+    (song.parent / "bad.mp3").write_text("no audio")
+    done = mer(registry.root, "tag", "music")
+    assert done.returncode == 2 and "mer: music/bad.mp3: cannot be decoded" in done.stderr
+    assert (read_moods(song), sound_hash(song)) == (["energetic"], before)
+
+    mer(registry.root, "predict", "music", "--csv", "moods.csv")
+    done = mer(registry.root, "playlist", "--mood", "energetic", "--out", "loud.m3u8")
+    assert (done.returncode, done.stdout) == (0, "loud.m3u8: 1 songs, 0 minutes\n")
+    assert (registry.root / "loud.m3u8").read_text().splitlines()[-1] == "music/loud.flac"
+    done = mer(registry.root, "playlist", "--mood", "sad", "--out", "sad.m3u8")
+    assert (done.returncode, "moods.csv: no song for this playlist among 2" in done.stderr) == (2, True)
+
+    done = mer(registry.root, "tag", "music/loud.flac", "--undo")
+    assert done.stdout.splitlines() == ["music/loud.flac: put back: no mood", "1 songs, 0 failed"]
+    assert read_moods(song) == []
