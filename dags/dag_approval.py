@@ -39,7 +39,10 @@ def _tell(verdict: Mapping[str, Any]) -> None:
         f"{'It passes the gate' if verdict['passed'] else 'It does not pass the gate'}: {verdict['reason']}\n\n"
         f"Answer under Required actions of the run within {SETTINGS['answer_within_h']:g} hours; no answer is no."
     )
-    send_alert(Alert(f"version {verdict['version']} waits for a person's yes", text, "warning"), machine())
+    title = f"version {verdict['version']} waits for a person's yes"
+    remedy = "answer under Required actions of the run in Airflow"
+    # critical: a digest would come too late
+    send_alert(Alert(title, text, "critical", f"approval {verdict['version']}", remedy), machine())
 
 
 def ask_for_approval() -> PromotionApproval:

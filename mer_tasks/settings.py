@@ -368,6 +368,24 @@ class HousekeepingSettings(Section):
     stale_days: Positive
 
 
+class PredictionSettings(Section):
+    """When a song's mood is said, and how far apart the windows of a timeline are."""
+
+    min_probability: Share
+    timeline_step_s: Annotated[float, Field(ge=0.5, le=3600)]
+
+
+class ServingSettings(Section):
+    """What `mer serve` takes, and how often it looks for a new champion."""
+
+    max_mb: Positive
+    max_files: Positive
+    max_song_s: PositiveFloat
+    max_requests: Positive
+    upload_timeout_s: PositiveFloat
+    poll_s: Annotated[float, Field(ge=0.1, le=86_400)]
+
+
 class Params(Section):
     """The whole of `params.yaml`, one section a stage; `representations` and `models` by name."""
 
@@ -383,6 +401,8 @@ class Params(Section):
     registration: RegistrationSettings
     promotion: PromotionSettings
     housekeeping: HousekeepingSettings
+    prediction: PredictionSettings
+    serving: ServingSettings
 
     @property
     def fetching(self) -> AudioSettings:
@@ -410,6 +430,7 @@ class Machine(BaseSettings):
     alert_urls: SecretStr | None = None
     airflow_database_url: SecretStr | None = None
     smtp_url: str | None = None
+    serve_token: SecretStr | None = None
     alert_from: str = "mer@localhost"
     alert_to: str | None = None
 

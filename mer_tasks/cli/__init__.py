@@ -25,6 +25,7 @@ def main() -> None:
         machine,
         measuring,
         models,
+        prediction,
         service,
         songs,
     )

@@ -1,21 +1,15 @@
-"""Commands that train, compare, register and ask models."""
+"""Commands that train, compare, register and rebuild models."""
 
 import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from mer_tasks.cli import project
-from mer_tasks.cli.app import AsJson, app, print_error, print_line
-from mer_tasks.domain import MOODS
-from mer_tasks.errors import InputError
-from mer_tasks.text import printable
-
-if TYPE_CHECKING:
-    from mer_tasks.registry.prediction import Prediction
+from mer_tasks.cli.app import AsJson, app, print_line
 
 ModelName = Annotated[str, typer.Argument(help="A model of params.yaml.")]
 
@@ -133,54 +127,3 @@ def drift(as_json: AsJson = False) -> None:
         print_line(column.line)
     if not report.columns:
         print_line(f"too few to compare: quality.drift_min_songs is {params.quality.drift_min_songs}")
-
-
-@app.command()
-def predict(
-    audio: Annotated[list[Path], typer.Argument(help="Songs or clips, in any container.", readable=False)],
-    model: Annotated[str | None, typer.Option(help="A model's address; else the champion's.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """The mood of songs, with the probability of each mood, by the model in service.
-
-    A file that cannot be used is reported and the others are answered (exit code 2).
-
-    Examples:
-
-      [bold]mer predict song.mp3 other.ogg[/bold]
-
-      [bold]mer predict --json --model models:/mood/3 song.mp3[/bold]
-    """
-    from mer_tasks.registry.prediction import RegisteredModel
-
-    uri = model or f"models:/{project.params().registration.model_name}@champion"
-    failed = False
-    with RegisteredModel(project.machine(), uri) as registered:
-        width = max(len(printable(str(path))) for path in audio)
-        if not as_json:
-            print_line(f"{'':{width}}  {'mood':9}  " + "  ".join(f"{mood:>9}" for mood in MOODS))
-        for path in audio:
-            try:
-                prediction = registered.predict(path)
-            except InputError as error:
-                failed = True
-                print_error(f"mer: {error}")
-                if as_json:
-                    print_line(json.dumps({"file": str(path), "error": str(error)}))
-                continue
-            print_line(_as_json(path, prediction) if as_json else _as_row(path, prediction, width))
-    if failed:
-        raise typer.Exit(2)
-
-
-def _as_json(path: Path, prediction: "Prediction") -> str:
-    found = {"file": str(path), "mood": prediction.mood, "probabilities": prediction.probabilities}
-    return json.dumps(found | ({"why": prediction.why} if prediction.why else {}))
-
-
-def _as_row(path: Path, prediction: "Prediction", width: int) -> str:
-    chances = "  ".join(f"{prediction.probabilities[mood]:9.3f}" for mood in MOODS)
-    why = ", ".join(f"{tag} {p:.2f}" for tag, p in prediction.why.items())
-    return f"{printable(str(path)):{width}}  {prediction.mood:9}  {chances}" + (
-        f"  why: {why}" if why else ""
-    )

@@ -1,7 +1,9 @@
 """From a registered version and a song to its mood."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -32,24 +34,39 @@ class Prediction:
 
 
 class RegisteredModel:
-    """A version of the registry, running in a process of its own until `close`; also a context manager."""
+    """A version of the registry, running in processes of its own until `close`; also a context manager.
 
-    def __init__(self, machine: Machine, uri: str) -> None:
+    As many threads as it has processes are served side by side; others wait.
+    """
+
+    def __init__(self, machine: Machine, uri: str, n_processes: int = 1) -> None:
         """Start the version at `uri`, such as `models:/mood@champion` or `models:/mood/3`.
 
         Raises:
             InputError: there is no such version, or it cannot answer here as when it was registered.
-            UnavailableError: MLflow cannot be reached now, or the version's process died or hung.
+            UnavailableError: MLflow cannot be reached now, or a process of the version died or hung.
         """
         self.version = find_version(machine, uri)
         self.folder = fetch_version(machine, self.version)
         self.description = read_description(self.folder)
+        self._processes: list[VersionProcess] = []
+        self._idle: SimpleQueue[VersionProcess] = SimpleQueue()
         try:
-            self._process = VersionProcess(self.folder, machine.device)
-        except VersionError as error:
-            raise InputError(f"{self.version}: {error}") from error
-        except LostError as error:
-            raise UnavailableError(f"{self.version}: {error}") from error
+            with ThreadPoolExecutor(n_processes) as starting:
+                for started in [starting.submit(self._start, machine.device) for _ in range(n_processes)]:
+                    started.result()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, VersionError):
+                raise InputError(f"{self.version}: {error}") from error
+            if isinstance(error, LostError):
+                raise UnavailableError(f"{self.version}: {error}") from error
+            raise
+
+    def _start(self, device: str) -> None:
+        process = VersionProcess(self.folder, device)
+        self._processes.append(process)
+        self._idle.put(process)
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +96,7 @@ class RegisteredModel:
         except OSError as error:
             raise InputError(f"{path}: cannot be opened: {error.strerror}; give a song's file") from error
         try:
-            return self._process.answer(path)
+            return self._answer(path)
         except SongError as error:
             raise InputError(f"{path}: {str(error).removeprefix(f'{path.name}: ')}") from error
         except VersionError as error:
@@ -87,6 +104,14 @@ class RegisteredModel:
         except LostError as error:
             raise UnavailableError(f"{path}: {self.version}: {error}") from error
 
+    def _answer(self, path: Path) -> Answer:
+        process = self._idle.get()
+        try:
+            return process.answer(path)
+        finally:
+            self._idle.put(process)
+
     def close(self) -> None:
-        """End the version's process."""
-        self._process.close()
+        """End the version's processes."""
+        for process in self._processes:
+            process.close()

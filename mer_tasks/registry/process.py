@@ -28,6 +28,7 @@ FILES = Path("artifacts", "version")
 DESCRIPTION = FILES / "version.json"
 SELF_TEST = FILES / "self_test"
 ANSWERS = SELF_TEST / "answers.json"
+TRAINING = FILES / "training.json"
 CODE = Path("code")
 
 TOLERANCE = 1e-3

@@ -13,9 +13,7 @@ from mer_tasks.domain import SAMPLE_COLLECTION, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.result import ModelResult
 from mer_tasks.files import write_text
-from mer_tasks.registry.process import FILES
-
-FILE = FILES / "training.json"
+from mer_tasks.registry.process import TRAINING
 
 Origin = Literal["real", "synthetic", "mixed"]
 
@@ -65,7 +63,7 @@ def training_data(result: ModelResult, snapshot: Snapshot) -> TrainingData:
 
 def write_training_data(data: TrainingData, version: Path) -> None:
     """Write it into a version's folder."""
-    write_text(version / FILE, json.dumps(asdict(data), indent=1) + "\n")
+    write_text(version / TRAINING, json.dumps(asdict(data), indent=1) + "\n")
 
 
 def read_training_data(version: Path) -> TrainingData:
@@ -75,7 +73,7 @@ def read_training_data(version: Path) -> TrainingData:
         InputError: it is not there or damaged.
     """
     try:
-        values: dict[str, Any] = json.loads((version / FILE).read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads((version / TRAINING).read_text(encoding="utf-8"))
         return TrainingData(
             artists=tuple(values["artists"]),
             recordings=tuple(values["recordings"]),
@@ -85,7 +83,7 @@ def read_training_data(version: Path) -> TrainingData:
         )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
-            f"{version / FILE}: cannot be read, so nobody knows what the version was trained on; delete the version in MLflow, then run mer register"
+            f"{version / TRAINING}: cannot be read, so nobody knows what the version was trained on; delete the version in MLflow, then run mer register"
         ) from error
 
 

@@ -3,15 +3,19 @@
 import csv
 import json
 import os
+import pkgutil
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
+from mer_tasks import cli
 from tests.small_project import make_project, mer, shrunk_params
 from tests.sources.charts.servers import Response, serving
 
@@ -40,13 +44,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & HEAVY
 
 
-COMMANDS = """
-sample import label charts clips verify state snapshot validate features show proxies
-train evaluate register unchanged serve-check judge promote rollback ledger predict doctor demo
-"""
+def commands() -> list[str]:
+    """All commands, as the modules of `mer_tasks/cli` add them."""
+    for module in pkgutil.iter_modules(cli.__path__):
+        import_module(f"{cli.__name__}.{module.name}")
+    from mer_tasks.cli.app import app
+
+    return sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("command", COMMANDS.split())
+@pytest.mark.parametrize("command", commands())
 def test_every_command_explains_itself_with_an_example(tmp_path: Path, command: str) -> None:
     done = mer(tmp_path, command, "--help")
     assert done.returncode == 0

@@ -11,6 +11,7 @@ from mer_tasks.settings import AudioSettings, ClipSettings
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 from mer_tasks.sources.audio.ranges import BLOCK, PartialAudio, read_clip
 from mer_tasks.sources.audio.site import Site
+from mer_tasks.validation import is_video
 
 
 def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings) -> Fetched:
@@ -30,6 +31,20 @@ def fetch(track: Track, folder: Path, audio: AudioSettings, clips: ClipSettings)
         if isinstance(found, PartialAudio):
             return Fetched(_written(found, folder / "clip.wav"), found.start_s, site.n_bytes)
         return Fetched(found, n_bytes=site.n_bytes)
+
+
+def fetch_whole(track: Track, folder: Path, audio: AudioSettings) -> Path:
+    """The whole song, in `folder`, which is for this song alone.
+
+    Raises:
+        FetchError: the address is a video's, or gives no audio within the limits; nothing is left in `folder`.
+        OSError: the file cannot be written.
+    """
+    assert track.url
+    if is_video(track.url):
+        raise FetchError(f"{track.url}: a video gives only its clip; name an audio file", Failure.REFUSED)
+    with Site(track.url, audio) as site, site.get() as response:
+        return _saved(site, response, folder / "song")
 
 
 def _whole_or_part(site: Site, path: Path, clips: ClipSettings) -> Path | PartialAudio:

@@ -1,0 +1,1 @@
+"""The champion over HTTP: songs are uploaded, moods come back."""
