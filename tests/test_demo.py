@@ -227,7 +227,7 @@ def test_in_a_terminal_the_tasks_are_a_table() -> None:
 
 
 def test_scores_say_on_what_songs_and_the_best_comes_first() -> None:
-    score = {"accuracy_low": 0.5, "accuracy_high": 0.7, "macro_f1": 0.6, "n": 96, "reads": "summary"}
+    score = {"accuracy_low": 0.5, "accuracy_high": 0.7, "macro_f1": 0.6, "n": 96, "reads": ["summary"]}
     score |= {"songs": "synthetic songs", "protocol": "grouped"}
     scores = {"resnet18": {**score, "accuracy": 0.6}, "neural_network": {**score, "accuracy": 0.612}}
     out = io.StringIO()

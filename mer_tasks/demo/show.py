@@ -77,7 +77,7 @@ def score_table(scores: Mapping[str, Mapping[str, Any]]) -> Table:
     for model, score in sorted(scores.items(), key=lambda item: -item[1]["accuracy"]):
         interval = f"{score['accuracy_low']:.3f} to {score['accuracy_high']:.3f}"
         accuracy, macro_f1 = f"{score['accuracy']:.3f}", f"{score['macro_f1']:.3f}"
-        table.add_row(model, score["reads"], accuracy, interval, macro_f1, str(score["n"]))
+        table.add_row(model, " + ".join(score["reads"]), accuracy, interval, macro_f1, str(score["n"]))
     return table
 
 
