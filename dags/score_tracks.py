@@ -3,7 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetAny, dag, task
+from airflow.sdk import AssetAny, TriggerRule, dag, task
+from airflow.sdk.exceptions import AirflowSkipException
 from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, VERSIONS, log_lines, machine, mer_json
 
 
@@ -24,14 +25,22 @@ def score_tracks() -> None:
 
     @task(execution_timeout=timedelta(hours=12))
     def score() -> dict[str, Any]:
-        """Ask for the moods that are missing; what was answered is kept, so a retry goes on where it was."""
+        """Ask for the moods that are missing; what was answered is kept, so a retry goes on where it was.
+
+        Skipped while there is no champion.
+        """
+        from mer_tasks.registry.lookup import has_champion
+        from mer_tasks.settings import load_params
+
+        if not has_champion(machine(), load_params(PROJECT / "params.yaml").registration.model_name):
+            raise AirflowSkipException("There is no champion yet")
         report = mer_json(PROJECT, "score")
         log_lines(f"{report['version']}: {report['new']} songs scored")
         for song, reason in {**report["unusable"], **report["lost"]}.items():
             log_lines(f"{song}: no mood: {reason}")
         return {name: report[name] for name in ("version", "new")}
 
-    @task(doc_md="Write the page Mood board anew.")
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
     def write_board() -> None:
         """Write the page Mood board anew."""
         from mer_tasks.pipeline import run

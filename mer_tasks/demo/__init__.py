@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +22,9 @@ from mer_tasks.settings import Machine, load_params
 from mer_tasks.workspace import Workspace
 
 DAG = "weekly_retrain"
+SCORING = "score_tracks"
+"""Runs by itself when the retraining has ended, and writes the mood board."""
+
 POOLS = {"gpu": "Training: one slot a GPU", "downloads": "Fetching and cutting songs"}
 SHOWN = (
     "logistic_regression",
@@ -116,11 +120,13 @@ def _start(servers: Servers, airflow: Airflow, timings: Timings, console: Consol
     with timings.step("servers, while songs are written"):
         servers.wait_until(airflow.is_up, "Airflow's API server", timeout_s=300)
         airflow.log_in()
-        servers.wait_until(lambda: airflow.knows(DAG), f"parsing {DAG}", timeout_s=300)
+        for dag in (DAG, SCORING):
+            servers.wait_until(partial(airflow.knows, dag), f"parsing {dag}", timeout_s=300)
         servers.wait_until(lambda: _answers(f"{servers.mlflow_url}/health"), "MLflow's server", timeout_s=300)
     with timings.step("rest of the songs"):
         servers.finish("sample-songs", timeout_s=1800)
     airflow.give_up_unfinished(DAG)
+    airflow.unpause(SCORING)
     for name, description in POOLS.items():
         airflow.add_pool(name, 1, description)
 
@@ -164,6 +170,7 @@ def _show_outcome(airflow: Airflow, run_id: str, servers: Servers, console: Cons
         f"Promoted    {outcome}: {decision['reason']}",
         f"Airflow     {servers.airflow_url}/dags/{DAG}/runs/{run_id}",
         f"MLflow      {version['version_page']}",
+        f"Mood board  {servers.airflow_url}/plugin/mood-board, when {SCORING} has run",
         f"Ask it      MER_HOME={servers.home} mer predict SONG",
     ):
         console.print(line, highlight=False, soft_wrap=True)

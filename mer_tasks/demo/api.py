@@ -71,10 +71,14 @@ class Airflow:
         for run in self._call("GET", f"{runs}?state=running&state=queued")["dag_runs"]:
             self._call("PATCH", f"{runs}/{run['dag_run_id']}", {"state": "failed"})
 
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run when its schedule says so."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Unpause a DAG, start a run with these fields of its form, and return the run's id."""
         run_id = f"demo__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"  # our own: trying again starts no second run
-        self._call("PATCH", f"/api/v2/dags/{dag_id}", {"is_paused": False})
+        self.unpause(dag_id)
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
         self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)
         return run_id

@@ -46,7 +46,7 @@ def test_what_airflow_will_run(bag: DagBag) -> None:
         },
         "score_tracks": {
             "score": (["write_board"], "default_pool", "all_success", False),
-            "write_board": ([], "default_pool", "all_success", False),
+            "write_board": ([], "default_pool", "none_failed", False),
         },
     }
 
