@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.cut import clip_key, cut_clip
 from mer_tasks.audio.decode import duration_of
 from mer_tasks.audio.store import find_flaw
 from mer_tasks.catalog.clips import clip_recipe, clips_of
@@ -25,7 +25,8 @@ from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.collect import collect_clips, count_due
 from mer_tasks.domain import Failure
 from mer_tasks.errors import InputError
-from mer_tasks.settings import Chart, Params
+from mer_tasks.objects.folder import FolderStore
+from mer_tasks.settings import Chart, Machine, Params
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"duration_s": 1.0, "min_duration_s": 0.5}
@@ -35,11 +36,11 @@ import sys
 from pathlib import Path
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.collect import collect_clips
-from mer_tasks.settings import load_params
+from mer_tasks.settings import Machine, load_params
 params = load_params(Path({str(ROOT / "params.yaml")!r}))
 params = params.model_copy(update={{"clips": params.clips.model_copy(update={SHORT!r}),
                                    "audio": params.audio.model_copy(update={HERE!r})}})
-collect_clips(Catalog.open(sys.argv[1]), ("x",), Path(sys.argv[2]), params, n_workers=1)
+collect_clips(Catalog.open(sys.argv[1]), ("x",), Machine(home=sys.argv[2], workers=1), params)
 """
 
 Serve = Callable[..., str]
@@ -98,15 +99,15 @@ def test_each_song_gives_a_clip_or_a_reason(
     places = {"here": "here.wav", "short": "short.wav", "noise": "noise.mp3"}
     bring(catalog, music, **places, there=f"{site}/there.mp3", gone=f"{site}/gone.mp3")
 
-    report = collect_clips(catalog, ("x",), store, short, n_workers=2)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     outcomes = recorded(catalog)
     expected = {
-        name: cut_clip(song, tmp_path / "other", short.clips).sha256
+        name: cut_clip(song, FolderStore(tmp_path / "other"), short.clips).sha256
         for name, song in (("here", here), ("there", there))
     }
     assert {name: outcomes.pop(name) for name in expected} == expected
-    assert all(clip_path(store, sha256).is_file() for sha256 in expected.values())
+    assert all((store / clip_key(sha256)).is_file() for sha256 in expected.values())
     assert report.clips == 2
     assert {failure.track_id: failure.reason for failure in report.failures} == outcomes
     assert outcomes["short"] == "short.wav: is 0.3 s long; a clip needs 0.5 s"
@@ -132,7 +133,7 @@ def test_a_worker_that_dies_takes_no_other_song_along(
     site = serve(music, before=kill_workers)
     bring(catalog, music, **{name: f"{site}/{name}.wav" for name in names})
 
-    report = collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=2)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     assert report.clips == 2
     [failure] = report.failures
@@ -190,9 +191,10 @@ def test_what_was_stopped_goes_on_where_it_stood(
     assert [worker for worker in workers if not has_ended(worker)] == []
     assert how == signal.SIGKILL or list(scratch.iterdir()) == []
     assert list(recorded(catalog)) == ["a"]
-    assert collect_clips(catalog, ("x",), store, short, n_workers=1).clips == 1
+    assert collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short).clips == 1
     assert recorded(catalog) == {
-        name: cut_clip(song, tmp_path / "other", short.clips).sha256 for name, song in songs.items()
+        name: cut_clip(song, FolderStore(tmp_path / "other"), short.clips).sha256
+        for name, song in songs.items()
     }
 
 
@@ -204,13 +206,13 @@ def test_two_settings_that_take_turns_cut_each_song_once_and_keep_to_their_own_c
     write_tone(music / "b.wav", hz=300)
     bring(catalog, music, a="a.wav", b="b.wav")
     longer = short.model_copy(update={"clips": short.clips.model_copy(update={"duration_s": 1.5})})
-    collect = partial(collect_clips, catalog, ("x",), store, n_workers=1)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=1))
     n_cut = [collect(params=params).clips for params in (short, longer, short, longer)]
     assert n_cut == [2, 2, 0, 0]
     own = clips_of(catalog, ["x"], clip_recipe(short.clips))
-    clip_path(store, own["a"]).unlink()
+    (store / clip_key(own["a"])).unlink()
     assert [collect(params=params).clips for params in (longer, short, longer)] == [0, 1, 0]
-    durations = {round(duration_of(clip_path(store, sha256)), 1) for sha256 in own.values()}
+    durations = {round(duration_of(store / clip_key(sha256)), 1) for sha256 in own.values()}
     assert max(durations) < 1.2
 
 
@@ -222,10 +224,10 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     for number, name in enumerate(names):
         write_tone(music / f"{name}.wav", hz=300 + 50 * number)
     bring(catalog, music, **{name: f"{name}.wav" for name in names})
-    collect = partial(collect_clips, catalog, ("x",), store, short, n_workers=2)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=2), short)
     assert collect().clips == len(names)
     before = recorded(catalog)
-    stored = {name: clip_path(store, before[name]) for name in names}
+    stored = {name: (store / clip_key(before[name])) for name in names}
     stored["text"].write_text("hello")
     stored["link"].rename(tmp_path / "elsewhere.mp3")
     stored["link"].symlink_to(tmp_path / "elsewhere.mp3")
@@ -236,7 +238,7 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     stored["gone"].write_bytes(b"")
     (music / "gone.wav").unlink()
 
-    due, lost = count_due(catalog, ("x",), store, short, n_workers=2)
+    due, lost = count_due(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     assert due == len(lost) == 6
     assert {clip.track_id: clip.kind for clip in lost} == {
@@ -271,7 +273,7 @@ def test_the_disk_that_is_full_ends_a_collection_and_is_named(
         pytest.skip("no disk can be mounted here")
     try:
         with pytest.raises(InputError, match=rf"^{downloads}/\S+: No space left on device; free some space"):
-            collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+            collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short)
     finally:
         subprocess.run(["umount", downloads], check=True)
 
@@ -283,7 +285,7 @@ def test_what_was_mended_need_not_wait(
     music.mkdir()
     (music / "song.wav").write_bytes(b"not a song" * 100)
     bring(catalog, music, song="song.wav")
-    collect = partial(collect_clips, catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=1), short)
     assert [failure.failure for failure in collect().failures] == [Failure.LOCAL]
     write_tone(music / "song.wav")
     assert (collect().clips, collect(again=True).clips, collect(again=True).clips) == (0, 1, 0)
@@ -301,7 +303,7 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
     chart = Chart(source="file", location=f"{own}/list.csv")
     short = params.model_copy(update={"clips": params.clips.model_copy(update=SHORT), "charts": {"x": chart}})
 
-    report = collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short)
 
     outcomes = recorded(catalog)
     assert (report.clips, report.summary["failed"]) == (1, {"refused": 2})
@@ -314,4 +316,4 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
 def test_a_store_that_can_be_no_folder_is_one_line(catalog: Catalog, short: Params, tmp_path: Path) -> None:
     (tmp_path / "clips").write_text("no folder")
     with pytest.raises(InputError, match="clips: the clip store can be no folder there"):
-        collect_clips(catalog, ("a",), tmp_path / "clips", short, 1)
+        collect_clips(catalog, ("a",), Machine(home=tmp_path, workers=1), short)

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from mer_tasks import pipeline
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
@@ -177,7 +177,7 @@ def test_a_clip_that_was_altered_changes_what_dvc_sees_of_the_catalog(
     catalog = Catalog.open(machine.catalog_url)
     (tmp_path / "songs.csv").write_text("track_id,title,artist,mood,url\na,T,A,sad,http://h/a\n")
     import_songs(catalog, tmp_path / "songs.csv", "sample")
-    clip = clip_path(machine.clip_store, hashlib.sha256(b"a clip").hexdigest())
+    clip = machine.clip_store.local(clip_key(hashlib.sha256(b"a clip").hexdigest()))
     clip.parent.mkdir(parents=True)
     clip.write_bytes(b"a clip")
     cut = Clip(clip.stem, start_s=1.0, duration_s=30.0, sr=44100, channels=1, loudness_lufs=-14.0)

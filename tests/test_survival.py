@@ -51,7 +51,7 @@ def collector(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]
     started: list[subprocess.Popen[str]] = []
 
     def start(url: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", COLLECT, url, str(tmp_path / "var" / "clips")]
+        command = [sys.executable, "-c", COLLECT, url, str(tmp_path / "var")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         started.append(
             subprocess.Popen(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.evaluation.comparison import accuracy_gain
@@ -193,7 +193,7 @@ def answers(model: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> pd
     Beside them `track_id`, `artist` (the first one) and `mood`. A whole clip that it cannot use has the mood "none".
     """
     shown = progress(songs["clip_sha256"], len(songs), f"{model.version} on the holdout")
-    found = pd.DataFrame([_answer(model, clip_path(machine.clip_store, sha256)) for sha256 in shown])
+    found = pd.DataFrame([_answer(model, machine.clip_store.local(clip_key(sha256))) for sha256 in shown])
     return (
         songs[["track_id", "mood"]]
         .reset_index(drop=True)

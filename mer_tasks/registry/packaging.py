@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mer_tasks
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError, UnavailableError
@@ -143,9 +143,10 @@ def _check_against_training(
     clips = snapshot.songs.set_index("track_id")["clip_sha256"].dropna().to_dict()
     fold = result.predictions[result.predictions["split"] == f"fold-{result.best_fold}"]
     rows = [row for row in fold.to_dict("records") if row["track_id"] in clips]
-    pairs = [(row, clip_path(machine.clip_store, clips[row["track_id"]])) for row in rows]
-    for row, path in [pair for pair in pairs if pair[1].is_file()][:CHECKED_CLIPS]:
-        found = process.predict(path)
+    stored = machine.clip_store.stamps([clip_key(clips[row["track_id"]]) for row in rows])
+    rows = [row for row in rows if clip_key(clips[row["track_id"]]) in stored]
+    for row in rows[:CHECKED_CLIPS]:
+        found = process.predict(machine.clip_store.local(clip_key(clips[row["track_id"]])))
         for mood in MOODS:
             if not abs(found[mood] - row[mood]) <= TOLERANCE:
                 raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from mlflow.tracking import MlflowClient
 
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.dataset import LEFT_OUT_COLUMNS, SONG_COLUMNS, Snapshot, write_snapshot
 from mer_tasks.catalog.ledger import Promotion, list_promotions
@@ -71,7 +71,7 @@ class Scene:
 
     def clip(self, track_id: str) -> Path:
         sha256: str = self.songs.set_index("track_id").loc[track_id, "clip_sha256"]
-        return clip_path(self.machine.clip_store, sha256)
+        return self.machine.clip_store.local(clip_key(sha256))
 
     def write_snapshot(self) -> None:
         left_out = pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
@@ -166,7 +166,7 @@ class Scene:
             for song in range(2):
                 track_id, content = f"t{artist:02}-{song}", f"clip {artist} {song}".encode()
                 sha256 = hashlib.sha256(content).hexdigest()
-                clip = clip_path(self.machine.clip_store, sha256)
+                clip = self.machine.clip_store.local(clip_key(sha256))
                 clip.parent.mkdir(parents=True, exist_ok=True)
                 clip.write_bytes(content)
                 rows.append(
