@@ -57,17 +57,26 @@ class CollectReport:
 
     kept: int
     lost: tuple[LostClip, ...] = ()
-    clips: int = 0
+    cut: list[str] = field(default_factory=list)
     n_bytes: int = 0
     seconds: float = 0.0
     failures: list[ClipOutcome] = field(default_factory=list)
 
     @property
+    def clips(self) -> int:
+        """How many clips were cut."""
+        return len(self.cut)
+
+    @property
     def summary(self) -> dict[str, Any]:
-        """The report as JSON: clips cut, kept and lost, failures by kind, bytes over the network, seconds of work."""
+        """The report as JSON: clips cut, kept and lost, failures by kind, bytes over the network, seconds of work.
+
+        `cut` are the new clips' SHA-256.
+        """
         kinds = Counter(str(failure.failure) for failure in self.failures)
         return {
             "new": self.clips,
+            "cut": self.cut,
             "kept": self.kept,
             "lost": len(self.lost),
             "failed": dict(sorted(kinds.items())),
@@ -86,11 +95,12 @@ class CollectReport:
 
     def add(self, outcome: ClipOutcome) -> None:
         """Count an outcome."""
-        self.clips += outcome.clip is not None
         self.n_bytes += outcome.n_bytes
         self.seconds += outcome.seconds
         if outcome.clip is None:
             self.failures.append(outcome)
+        else:
+            self.cut.append(outcome.clip.sha256)
 
 
 def collect_clips(

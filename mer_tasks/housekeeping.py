@@ -17,18 +17,17 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from mer_tasks.command import CommandError, run
 from mer_tasks.domain import Alert
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.folder import META
 from mer_tasks.files import temporary_folder
 from mer_tasks.pipeline import (
-    CommandError,
     cache_alone,
     cache_of,
     newest_evaluated,
     old_workspaces,
     remove_workspace,
-    run,
     write_dvc_config,
 )
 from mer_tasks.registry.connection import connected, experiment_id

@@ -453,6 +453,11 @@ class Machine(BaseSettings):
         return self._objects("features")
 
     @property
+    def run_store(self) -> ObjectStore:
+        """What one machine leaves of DAG runs for others; only where `store` is set."""
+        return self._objects("runs")
+
+    @property
     def downloads(self) -> Path:
         """The folder of what is being fetched."""
         return self.home / "downloads"

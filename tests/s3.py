@@ -1,9 +1,8 @@
 """An S3-compatible server in a process of its own on this machine, and what a test says of it by settings."""
 
-import json
+import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -49,14 +48,7 @@ def new_bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def plain() -> S3FileSystem:
     """The server as the test sees it, past the code that is tested."""
-    return S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
-
-
-def requests(endpoint: str) -> list[tuple[str, str]]:
-    """What the server was asked since it was last asked for this: method and path of each request."""
-    with urllib.request.urlopen(f"{endpoint}/moto-api/recorder/download-recording") as answer:
-        lines = answer.read().decode().splitlines()
-    return [(one["method"], one["url"]) for one in map(json.loads, lines)]
+    return S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"], use_listings_cache=False)
 
 
 def files(address: str) -> list[Path]:

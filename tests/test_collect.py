@@ -27,6 +27,7 @@ from mer_tasks.domain import Failure
 from mer_tasks.errors import InputError
 from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Chart, Machine, Params
+from tests.s3 import plain
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"duration_s": 1.0, "min_duration_s": 0.5}
@@ -167,11 +168,11 @@ def test_what_was_stopped_goes_on_where_it_stood(
             asked.set()
             go_on.wait(60)
 
-    catalog, music, store = Catalog.open(url), tmp_path / "music", tmp_path / "clips"
+    catalog, music = Catalog.open(url), tmp_path / "music"
     songs = {name: write_tone(music / f"{name}.wav", hz=hz) for name, hz in (("a", 300), ("b", 500))}
     site = serve(music, before=hold_the_last)
     bring(catalog, music, **{name: f"{site}/{name}.wav" for name in songs})
-    command = [sys.executable, "-c", COLLECT, url, str(store)]
+    command = [sys.executable, "-c", COLLECT, url, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
@@ -315,5 +316,33 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
 
 def test_a_store_that_can_be_no_folder_is_one_line(catalog: Catalog, short: Params, tmp_path: Path) -> None:
     (tmp_path / "clips").write_text("no folder")
-    with pytest.raises(InputError, match="clips: the clip store can be no folder there"):
+    with pytest.raises(InputError, match="clips: the store can be no folder there"):
         collect_clips(catalog, ("a",), Machine(home=tmp_path, workers=1), short)
+
+
+def test_what_a_bucket_has_lost_is_cut_again_and_what_is_put_back_counts(
+    catalog: Catalog, tmp_path: Path, bucket: str, short: Params, write_tone: WriteTone
+) -> None:
+    names = ("kept", "gone", "altered")
+    for number, name in enumerate(names):
+        write_tone(tmp_path / "music" / f"{name}.wav", hz=300 + 100 * number)
+    bring(catalog, tmp_path / "music", **{name: f"{name}.wav" for name in names})
+    one, other = (Machine(home=tmp_path / home, store=bucket, workers=1) for home in ("one", "other"))
+    assert collect_clips(catalog, ("x",), one, short).clips == 3
+    own = recorded(catalog)
+    there = {name: f"{bucket.removeprefix('s3://')}/clips/{clip_key(own[name])}" for name in names}
+    content = plain().cat_file(there["gone"])
+    plain().rm_file(there["gone"])
+    plain().pipe_file(there["altered"], b"half a clip")
+
+    due, lost = count_due(catalog, ("x",), other, short)
+
+    assert (due, {clip.track_id: clip.kind for clip in lost}) == (
+        2,
+        {"gone": "missing", "altered": "altered"},
+    )
+    assert not plain().exists(there["altered"])
+    plain().pipe_file(there["gone"], content)
+    again = collect_clips(catalog, ("x",), other, short)
+    assert (again.cut, again.kept) == ([own["altered"]], 2)
+    assert all(find_flaw(one.clip_store, own[name]) is None for name in names)

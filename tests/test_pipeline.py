@@ -22,11 +22,11 @@ from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
+from mer_tasks.command import CommandError, run
 from mer_tasks.domain import Clip, ClipOutcome
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
-    CommandError,
     cache_alone,
     cache_of,
     check_run,
@@ -34,7 +34,6 @@ from mer_tasks.pipeline import (
     old_workspaces,
     remove_workspace,
     reproduce,
-    run,
     run_folder,
     write_catalog_state,
     write_state,

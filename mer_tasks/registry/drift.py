@@ -8,7 +8,7 @@ import mlflow.artifacts
 import numpy as np
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.domain import primary_artist
 from mer_tasks.errors import InputError
@@ -97,7 +97,7 @@ def _moods(champion: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> 
     clips = songs["clip_sha256"].dropna()
     for sha256 in progress(clips, len(clips), f"{champion.version} on new songs"):
         try:
-            moods.append(champion.predict(clip_path(machine.clip_store, sha256)).mood)
+            moods.append(champion.predict(machine.clip_store.local(clip_key(sha256))).mood)
         except InputError:
             continue
     return moods

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mer_tasks.audio.cut import clip_path
+from mer_tasks.audio.cut import clip_key
 from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.snapshot import unlabelled_songs
@@ -129,7 +129,7 @@ class _Answers:
         try:
             for place, sha256 in enumerate(progress(new, len(new), "answers"), start=1):
                 try:
-                    self.of[sha256] = model.answer(clip_path(store, sha256))._asdict()
+                    self.of[sha256] = model.answer(store.local(clip_key(sha256)))._asdict()
                 except InputError as error:
                     reasons[sha256] = str(error)
                 if place % KEPT_EVERY == 0:

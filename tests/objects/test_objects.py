@@ -7,30 +7,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from s3fs import S3FileSystem
 
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.objects import ObjectStore, open_store
 from mer_tasks.objects.bucket import BucketStore
-from tests.s3 import new_bucket, plain, s3_server
+from tests.s3 import plain
 
 ROOT = Path(__file__).parents[2]
 KEY = "ab/ab12.mp3"
 Open = Callable[..., ObjectStore]
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    return new_bucket(endpoint, monkeypatch)
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -119,7 +109,9 @@ def test_a_reader_never_meets_half_of_what_others_write(elsewhere: Open) -> None
             put(store, letter * 100_000)
 
     put(writers[0], b"a" * 100_000)
-    threads = [threading.Thread(target=write, args=(store, b"ab"[i : i + 1])) for i, store in enumerate(writers)]
+    threads = [
+        threading.Thread(target=write, args=(store, b"ab"[i : i + 1])) for i, store in enumerate(writers)
+    ]
     for thread in threads:
         thread.start()
     seen = [reader.fresh(KEY).read_bytes() for _ in range(20)]
@@ -196,20 +188,41 @@ def test_the_copies_stay_within_their_room(
 
 def test_a_bucket_that_is_not_there_is_one_line(bucket: str, tmp_path: Path) -> None:
     store = open_bucket("s3://another-bucket/of/us", tmp_path)
-    for ask in (store.prepare, lambda: store.stamps([KEY]), lambda: store.local(KEY), lambda: put(store, b"")):
-        with pytest.raises(InputError, match=r"^s3://another-bucket/of/us/clips: there is no such bucket; make"):
+    for ask in (
+        store.prepare,
+        lambda: store.stamps([KEY]),
+        lambda: store.local(KEY),
+        lambda: put(store, b""),
+    ):
+        with pytest.raises(
+            InputError, match=r"^s3://another-bucket/of/us/clips: there is no such bucket; make"
+        ):
             ask()
+
+
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the variables be read anew, as a process does once."""
+    client = S3FileSystem(skip_instance_cache=True)
+    monkeypatch.setattr("mer_tasks.objects.bucket._file_system", lambda pid: client)
 
 
 def test_a_server_that_is_away_is_tried_again_later_and_no_object_is_called_missing(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
-    monkeypatch.setattr("mer_tasks.objects.bucket._file_system", lambda pid: plain())
+    anew(monkeypatch)
     store = open_bucket(bucket, tmp_path)
-    for ask in (store.prepare, lambda: store.stamps([KEY]), lambda: store.local(KEY), lambda: put(store, b"")):
-        with pytest.raises(UnavailableError, match=rf"^{bucket}/clips: cannot be reached now: Could not connect"):
+    for ask in (
+        store.prepare,
+        lambda: store.stamps([KEY]),
+        lambda: store.local(KEY),
+        lambda: put(store, b""),
+    ):
+        with pytest.raises(
+            UnavailableError, match=rf"^{bucket}/clips: cannot be reached now: Could not connect"
+        ):
             ask()
     assert list(tmp_path.rglob("*.mp3")) == []
 
@@ -220,6 +233,6 @@ def test_a_machine_without_keys_is_told_which_to_set(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setattr("mer_tasks.objects.bucket._file_system", lambda pid: plain())
+    anew(monkeypatch)
     with pytest.raises(InputError, match="refuses: Unable to locate credentials; check AWS_ACCESS_KEY_ID"):
         open_bucket(bucket, tmp_path).prepare()
