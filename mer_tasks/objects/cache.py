@@ -12,6 +12,9 @@ from mer_tasks.files import replacing
 IN_USE_S = 600
 """What was asked for within this time stays: a reader may be about to open it."""
 
+LOOK_EVERY_S = 60
+"""Going through the folder takes a while; what comes in between may go over the limit."""
+
 ROOM_MADE = 0.9
 """To which share of the limit the copies are cut back, so that it is not done for every file."""
 
@@ -49,10 +52,10 @@ class Cache:
         self.path(key).unlink(missing_ok=True)
 
     def _make_room(self) -> None:
-        """Delete what was not used for longest. The folder is gone through once a minute, by one of the processes."""
+        """Delete what was not used for longest; now and then, by one of the processes."""
         looked = self.folder / ".looked"
         with suppress(FileNotFoundError):
-            if time.time() - looked.stat().st_mtime < min(60, self.limit / 1e8):
+            if time.time() - looked.stat().st_mtime < LOOK_EVERY_S:
                 return
         self.folder.mkdir(parents=True, exist_ok=True)
         looked.touch()

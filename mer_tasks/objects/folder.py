@@ -1,6 +1,7 @@
 """Objects as the files of a folder."""
 
 import logging
+import os
 import stat
 import tempfile
 import time
@@ -70,8 +71,9 @@ class FolderStore:
 
     def keys(self, folder: str) -> Iterator[str]:
         """The files below a folder."""
-        for path in (self.folder / folder).rglob("[!.]*.*"):
-            yield path.relative_to(self.folder).as_posix()
+        for place, _, names in os.walk(self.folder / folder):
+            below = Path(place).relative_to(self.folder).as_posix()
+            yield from (f"{below}/{name}" for name in names if not name.startswith("."))
 
     def is_empty(self) -> bool:
         """Whether no file is there."""

@@ -16,6 +16,7 @@ from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.informative import margins, most_informative
 from mer_tasks.files import write_text
+from mer_tasks.objects import ObjectStore
 from mer_tasks.progress import progress
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.settings import Machine, Params
@@ -123,7 +124,7 @@ class _Answers:
         except (FileNotFoundError, ValueError):
             self.of = {}
 
-    def ask(self, model: RegisteredModel, clips: Iterable[str], store: Path) -> dict[str, str]:
+    def ask(self, model: RegisteredModel, clips: Iterable[str], store: ObjectStore) -> dict[str, str]:
         """Ask for those that are not known yet; return why clips have no answer."""
         new, reasons = [sha256 for sha256 in clips if sha256 not in self.of], dict[str, str]()
         try:

@@ -41,7 +41,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 COMMANDS = """
-sample import label charts clips verify state snapshot validate features show proxies
+sample import label charts clips verify state snapshot validate compute features show proxies
 train evaluate register serve-check judge promote rollback ledger predict doctor demo
 """
 

@@ -20,7 +20,7 @@ from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.errors import InputError
-from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features
+from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features, compute_features
 from mer_tasks.features.dataset import load_features
 from mer_tasks.features.left_out import left_out_alert
 from mer_tasks.features.representations import ClipReader, takes_audio
@@ -165,6 +165,20 @@ def test_only_new_clips_are_computed(songs: Songs, build: Build) -> None:
     assert build(two).computed == 2
     assert build(two).computed == 0
     assert build(songs(["tone-880", "tone-220", "tone-440"])).computed == 1
+
+
+def test_what_was_computed_before_is_only_gathered(
+    tmp_path: Path, clips: dict[str, str], quick: Params, songs: Songs, build: Build, everything: Snapshot
+) -> None:
+    wanted = {*everything.songs["clip_sha256"].dropna()}
+    stores = (FolderStore(tmp_path / "clips"), FolderStore(tmp_path / "store"))
+    computed, reasons = compute_features(wanted, quick, *stores, n_workers=1)
+    assert (computed, list(reasons)) == (3, [NOWHERE[MISSING]])
+    assert "is not in the clip store; run mer clips" in reasons[NOWHERE[MISSING]]
+    assert compute_features(wanted, quick, *stores, n_workers=1)[0] == 0
+    assert build(everything).computed == 0
+    build(everything, "untouched", store="another store")
+    assert contents(tmp_path / "project") == contents(tmp_path / "untouched")
 
 
 def test_only_what_a_new_song_touches_is_written_anew(tmp_path: Path, songs: Songs, build: Build) -> None:

@@ -174,6 +174,7 @@ def test_the_copies_stay_within_their_room(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mer_tasks.objects.cache.IN_USE_S", -60)
+    monkeypatch.setattr("mer_tasks.objects.cache.LOOK_EVERY_S", -60)
     store = open_bucket(bucket, tmp_path, cache_gb=100e3 / 1e9)
     for number in range(40):
         put(store, bytes(10_000), f"ab/{number}.npz")
