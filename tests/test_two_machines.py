@@ -14,7 +14,7 @@ from sqlalchemy import NullPool, create_engine
 from tests.s3 import files
 from tests.small_project import N_ARTISTS, PROGRAMS, ROOT, SONGS_EACH, make_project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 N_SONGS = N_ARTISTS * SONGS_EACH
 On = Callable[..., str]
