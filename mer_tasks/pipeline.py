@@ -55,9 +55,11 @@ def run_workspace(project: Workspace, run_id: str, machine: Machine) -> Workspac
         UnavailableError: what another machine left cannot be reached now.
     """
     workspace = Workspace(run_folder(machine.home, run_id))
-    if left := left_elsewhere(workspace, machine):
+    if left_elsewhere(workspace, machine):
         write_dvc_config(workspace.root, cache_of(Workspace(project.root.absolute()), machine.home))
-        take_over(workspace, left, machine)
+        with _only_dvc_in(workspace.root):
+            if left := left_elsewhere(workspace, machine):  # another task may just have taken it
+                take_over(workspace, left, machine)
     return workspace
 
 
@@ -207,8 +209,7 @@ def remove_workspace(folder: Path) -> bool:
 
 def write_dvc_config(folder: Path, cache: Path) -> None:
     """Make a folder one of DVC's that uses a cache."""
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=cache), encoding="utf-8")
+    write_text(folder / ".dvc" / "config", DVC_CONFIG.format(cache=cache))
 
 
 def cache_of(workspace: Workspace, home: Path) -> Path:

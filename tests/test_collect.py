@@ -252,7 +252,7 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     after = recorded(catalog)
     assert after.pop("gone") != before.pop("gone")
     assert after == before
-    assert all(find_flaw(stored[name]) is None for name in after)
+    assert all(find_flaw(FolderStore(store), before[name]) is None for name in after)
     assert not stored["gone"].exists()
     settings = short.snapshot.model_copy(update={"collections": ("x",)})
     snapshot = take_snapshot(catalog, settings, clip_recipe(short.clips))
