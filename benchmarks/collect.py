@@ -17,7 +17,7 @@ from fetch import LENGTHS_S, Server, song_of
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.collect import collect_clips
-from mer_tasks.settings import load_machine, load_params
+from mer_tasks.settings import Machine, load_machine, load_params
 
 
 def main() -> None:
@@ -44,7 +44,9 @@ def _collect(n: int, url: str, workers: int) -> tuple[float, int, float]:
         catalog = Catalog.open(f"sqlite:///{name}/catalog.db")
         import_songs(catalog, table, "x")
         Server.n_sent, began = 0, time.perf_counter()
-        report = collect_clips(catalog, ("x",), Path(name, "var", "clips"), load_params(), workers)
+        report = collect_clips(
+            catalog, ("x",), Machine(home=Path(name, "var"), workers=workers), load_params()
+        )
         assert report.clips == n, report.failures
         return time.perf_counter() - began, Server.n_sent, peak[0]
 

@@ -34,8 +34,9 @@ from mer_tasks.features.representations import ClipReader, image, settings_of
 from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import song_summary
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Block, Params, RepresentationSettings, load_params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 
 PARAMS = load_params()
 SETTINGS, IMAGE = PARAMS.features, settings_of(PARAMS, "image", image.Settings)
@@ -116,7 +117,7 @@ def repeated(clips: list[Path], n: int, store: Path) -> list[str]:
     for i in range(n):
         content = clips[i % len(clips)].read_bytes() + b"TAG" + str(i).encode().ljust(TAG_BYTES - 3)
         hashes.append(hashlib.sha256(content).hexdigest())
-        path = clip_path(store, hashes[-1])
+        path = store / clip_key(hashes[-1])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     return hashes
@@ -131,7 +132,9 @@ def build(folder: Path, processes: int, n_new: int) -> None:
     if (folder / "clips").exists():
         params = PARAMS.model_copy(update={"representations": without_network()})
     workspace = Workspace(folder / "project")
-    report = build_features(snapshot, params, workspace, folder / "clips", folder / "store", processes)
+    report = build_features(
+        snapshot, params, workspace, FolderStore(folder / "clips"), FolderStore(folder / "store"), processes
+    )
     assert report.computed == n_new, report.summary
 
 
@@ -148,7 +151,7 @@ def print_growth() -> None:
         folder, cached = Path(name), set[str]()
         for n in (400, 412, 20_000):
             hashes = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(n)]
-            fill_store(FeatureStore(folder / "store"), hashes)
+            fill_store(FeatureStore(FolderStore(folder / "store")), hashes)
             (folder / "songs.txt").write_text("\n".join(hashes))
             cost = watch([sys.executable, __file__, "--build", str(folder), "1", "0"], every_s=0.1)
             assert cost.exit_code == 0
@@ -179,9 +182,8 @@ def fill_store(store: FeatureStore, hashes: list[str]) -> None:
     for reader in readers:
         (part,) = reader.parts
         shape = (1, 1292) if part.name == "rms" else (len(reader.names),)
-        for sha256 in hashes:
-            if not store.holds(sha256, part.id):
-                store.keep(sha256, part, rng.random(shape, np.float32))
+        for sha256 in store.lacking(hashes, [part.id]):
+            store.keep(sha256, part, rng.random(shape, np.float32))
 
 
 def new_to_dvc(files: list[Path], folder: Path, cached: set[str]) -> int:

@@ -21,6 +21,7 @@ import imageio_ffmpeg
 
 from mer_tasks.audio.cut import cut_clip
 from mer_tasks.domain import Track
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import AudioSettings, ClipSettings, load_params
 from mer_tasks.sources.audio import http, youtube
 from mer_tasks.sources.audio.contract import Fetched
@@ -96,7 +97,7 @@ def _cost(fetch: Fetch, url: str, n_songs: int) -> tuple[float, float]:
         with tempfile.TemporaryDirectory() as folder:
             track = Track(str(number), "T", "A", url=song, duration_s=float(duration_s))
             fetched = fetch(track, Path(folder), audio, params.clips)
-            cut_clip(fetched.path, Path(folder, "clips"), params.clips, fetched.start_s)
+            cut_clip(fetched.path, FolderStore(Path(folder, "clips")), params.clips, fetched.start_s)
     return Server.n_sent / n_songs, (time.perf_counter() - began) / n_songs
 
 

@@ -18,6 +18,7 @@ from airflow.sdk import (
     dag,
     get_current_context,
     task,
+    task_group,
 )
 from airflow.sdk.exceptions import AirflowSkipException
 from dag_common import (
@@ -33,7 +34,7 @@ from dag_common import (
 )
 
 BATCH = 100
-"""Songs a task: some minutes of work, so that starting it costs little."""
+"""Songs a task, if the form says nothing else: some minutes of work, so that starting it costs little."""
 
 MOST_BATCHES = 20
 
@@ -46,8 +47,16 @@ FORM = {
         type=["null", "integer"],
         minimum=1,
         title="At most so many songs",
-        description=f"Empty: all that are due, up to {BATCH * MOST_BATCHES} in one run.",
-    )
+        description=f"Empty: all that are due, up to {MOST_BATCHES} batches in one run.",
+    ),
+    "batch": Param(
+        BATCH,
+        type="integer",
+        minimum=1,
+        maximum=1000,
+        title="Songs a batch",
+        description="So many songs are fetched and cut by one task, and their features computed by the next.",
+    ),
 }
 
 
@@ -76,9 +85,10 @@ def collect_clips() -> None:
 
         check_form(FORM)
         send_unsent(machine())
-        due = mer_json(PROJECT, "clips", "--count")["due"]
-        wanted = min(due, get_current_context()["params"]["limit"] or due, BATCH * MOST_BATCHES)
-        return [min(BATCH, wanted - BATCH * i) for i in range(math.ceil(wanted / BATCH))]
+        form = get_current_context()["params"]
+        due, batch = mer_json(PROJECT, "clips", "--count")["due"], form["batch"]
+        wanted = min(due, form["limit"] or due, batch * MOST_BATCHES)
+        return [min(batch, wanted - batch * i) for i in range(math.ceil(wanted / batch))]
 
     @task(
         pool="downloads",
@@ -89,6 +99,23 @@ def collect_clips() -> None:
     def collect(limit: int) -> Report:
         """Fetch and cut a batch of songs; the result counts them, by reason where none came of it."""
         return mer_json(PROJECT, "clips", "--limit", str(limit))
+
+    @task(
+        map_index_template="{{ task.op_kwargs['report']['new'] }} clips",
+        doc_md="Compute what models read of a batch's clips, so that the retraining only gathers it.",
+    )
+    def compute(report: Report) -> Report:
+        """Compute what models read of a batch's clips, on whichever worker is free."""
+        if not report["cut"]:
+            raise AirflowSkipException("No new clips")
+        return mer_json(PROJECT, "compute", *report["cut"])
+
+    @task_group(prefix_group_id=False)
+    def batch(limit: int) -> Any:
+        """A batch's features are computed right after its clips were cut, while others are still being fetched."""
+        report = collect(limit)
+        compute(report)  # type: ignore[arg-type]  # Airflow gives what the task returned
+        return report
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
     def summarise(batches: list[int] | None, reports: Sequence[Report]) -> Report:
@@ -110,9 +137,9 @@ def collect_clips() -> None:
         yield Metadata(CLIPS, total)
 
     batches = plan()
-    reports = collect.expand(limit=batches)
-    summarise(batches, reports)  # type: ignore[arg-type]  # Airflow gives what the tasks returned
-    announce(reports)  # type: ignore[arg-type]
+    reports: Any = batch.expand(limit=batches)
+    summarise(batches, reports)  # type: ignore[arg-type]  # Airflow gives what the task returned
+    announce(reports)
 
 
 def _total(reports: Sequence[Report]) -> Report:

@@ -143,7 +143,7 @@ def model_names() -> list[str]:
 
 def mer_json(folder: Path, *command: str) -> dict[str, Any]:
     """Run a `mer` command in a folder and return the JSON line it prints."""
-    from mer_tasks.pipeline import run
+    from mer_tasks.command import run
 
     name, *arguments = command
     lines = run(["mer", name, "--json", *arguments], folder, machine())

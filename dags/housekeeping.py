@@ -37,7 +37,7 @@ def housekeeping() -> None:
     @task(execution_timeout=timedelta(hours=2))
     def free() -> None:
         """Free what mer keeps, by its rules; red if one of them could not be followed."""
-        from mer_tasks.pipeline import run
+        from mer_tasks.command import run
 
         run(["mer", "housekeeping", *_dry_run()], PROJECT, machine())
 
@@ -61,7 +61,7 @@ def housekeeping() -> None:
         """
         from datetime import UTC, datetime
 
-        from mer_tasks.pipeline import run
+        from mer_tasks.command import run
 
         check_form(FORM)
         if (url := machine().airflow_database_url) is None:

@@ -43,7 +43,7 @@ def score_tracks() -> None:
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def write_board() -> None:
         """Write the page Mood board anew."""
-        from mer_tasks.pipeline import run
+        from mer_tasks.command import run
 
         run(["mer", "board"], PROJECT, machine())
 

@@ -24,7 +24,8 @@ def weekly_digest() -> None:
     @task(execution_timeout=timedelta(minutes=30))
     def send() -> None:
         """Write the digest, with the songs of the newest run that was evaluated, and send it."""
-        from mer_tasks.pipeline import newest_evaluated, run
+        from mer_tasks.command import run
+        from mer_tasks.pipeline import newest_evaluated
         from mer_tasks.workspace import Workspace
 
         check_form({})

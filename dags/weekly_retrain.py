@@ -181,7 +181,7 @@ def weekly_retrain() -> None:
         A song that cannot be fetched or decoded does not stop the others: the catalog keeps the reason, and
         the quality gate counts how many are missing.
         """
-        from mer_tasks.pipeline import run
+        from mer_tasks.command import run
 
         run(["mer", "clips"], _workspace().root, machine())
 
@@ -191,10 +191,11 @@ def weekly_retrain() -> None:
 
         Only this task looks at the catalog, so the data set stays the same for all that follow.
         """
-        from mer_tasks.pipeline import write_catalog_state
+        from mer_tasks.pipeline import reproduce, write_catalog_state
 
-        write_catalog_state(_workspace(), machine())
-        return _reproduce("snapshot")
+        workspace = _workspace()
+        write_catalog_state(workspace, machine())
+        return reproduce(workspace, "snapshot", machine())
 
     @task
     def validate() -> str:
@@ -350,10 +351,11 @@ def _models_for(queue: str) -> list[str]:
 
 
 def _workspace() -> "Workspace":
-    from mer_tasks.pipeline import run_folder
+    """The run's workspace, as the task before left it on whichever worker."""
+    from mer_tasks.pipeline import run_workspace
     from mer_tasks.workspace import Workspace
 
-    return Workspace(run_folder(machine().home, get_current_context()["run_id"]))
+    return run_workspace(Workspace(PROJECT), get_current_context()["run_id"], machine())
 
 
 def _overrides() -> dict[str, Any]:

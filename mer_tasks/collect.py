@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,6 @@ from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.lost import LostClip, StoreCheck, check_store
 from mer_tasks.catalog.queue import (
-    LEASE,
     ClaimPolicy,
     asks_youtube,
     claim_songs,
@@ -39,10 +38,11 @@ from mer_tasks.catalog.queue import (
     tidy_queue,
 )
 from mer_tasks.domain import ClipOutcome, Failure, Track
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import FULL
+from mer_tasks.objects import ObjectStore
 from mer_tasks.progress import progress
-from mer_tasks.settings import Params
+from mer_tasks.settings import Machine, Params
 from mer_tasks.sources.audio import fetch_audio
 from mer_tasks.sources.audio.contract import Fetched, FetchError
 
@@ -57,17 +57,26 @@ class CollectReport:
 
     kept: int
     lost: tuple[LostClip, ...] = ()
-    clips: int = 0
+    cut: list[str] = field(default_factory=list)
     n_bytes: int = 0
     seconds: float = 0.0
     failures: list[ClipOutcome] = field(default_factory=list)
 
     @property
+    def clips(self) -> int:
+        """How many clips were cut."""
+        return len(self.cut)
+
+    @property
     def summary(self) -> dict[str, Any]:
-        """The report as JSON: clips cut, kept and lost, failures by kind, bytes over the network, seconds of work."""
+        """The report as JSON: clips cut, kept and lost, failures by kind, bytes over the network, seconds of work.
+
+        `cut` are the new clips' SHA-256.
+        """
         kinds = Counter(str(failure.failure) for failure in self.failures)
         return {
             "new": self.clips,
+            "cut": self.cut,
             "kept": self.kept,
             "lost": len(self.lost),
             "failed": dict(sorted(kinds.items())),
@@ -86,19 +95,19 @@ class CollectReport:
 
     def add(self, outcome: ClipOutcome) -> None:
         """Count an outcome."""
-        self.clips += outcome.clip is not None
         self.n_bytes += outcome.n_bytes
         self.seconds += outcome.seconds
         if outcome.clip is None:
             self.failures.append(outcome)
+        else:
+            self.cut.append(outcome.clip.sha256)
 
 
 def collect_clips(
     catalog: Catalog,
     collections: tuple[str, ...],
-    clip_store: Path,
+    machine: Machine,
     params: Params,
-    n_workers: int,
     limit: int | None = None,
     again: bool = False,
 ) -> CollectReport:
@@ -109,19 +118,21 @@ def collect_clips(
     call goes on where this one stood.
 
     Raises:
-        InputError: a collection holds no song, the disk is full, or the clip store can be no folder.
+        InputError: a collection holds no song, the disk is full, or there can be no clip store at its place.
+        UnavailableError: the clip store cannot be reached now.
     """
     started, policy = datetime.now(UTC), _claim_policy(params, collections)
-    _make_folder(clip_store)
-    report = CollectReport(*_tidy(catalog, policy, clip_store, n_workers, started))
+    store, n_workers = machine.clip_store, machine.n_workers
+    store.prepare()
+    report = CollectReport(*_tidy(catalog, policy, machine, started))
     if again:
         end_waiting(catalog, policy, started)
     due = n_due(catalog, policy, started)
     total = due if limit is None else min(due, limit)
     worker_id = own_worker_id()
     songs = islice(_claimed(catalog, policy, worker_id, started, n_workers), limit)
-    with _downloads(clip_store, worker_id) as downloads:
-        task = partial(_make_clip, store=clip_store, params=params, downloads=downloads)
+    with _downloads(machine.downloads, worker_id) as downloads:
+        task = partial(_make_clip, store=store, params=params, downloads=downloads)
         try:
             with closing(_spread(task, songs, n_workers)) as outcomes:
                 for outcome in progress(outcomes, total, "clips"):
@@ -134,7 +145,7 @@ def collect_clips(
 
 
 def count_due(
-    catalog: Catalog, collections: tuple[str, ...], clip_store: Path, params: Params, n_workers: int
+    catalog: Catalog, collections: tuple[str, ...], machine: Machine, params: Params
 ) -> tuple[int, tuple[LostClip, ...]]:
     """How many songs `collect_clips` would take now, and which songs' clips were found to be lost.
 
@@ -142,15 +153,14 @@ def count_due(
         InputError: a collection holds no song.
     """
     now, policy = datetime.now(UTC), _claim_policy(params, collections)
-    lost = _tidy(catalog, policy, clip_store, n_workers, now).lost
+    lost = _tidy(catalog, policy, machine, now).lost
     return n_due(catalog, policy, now), lost
 
 
-def _tidy(
-    catalog: Catalog, policy: ClaimPolicy, clip_store: Path, n_threads: int, now: datetime
-) -> StoreCheck:
+def _tidy(catalog: Catalog, policy: ClaimPolicy, machine: Machine, now: datetime) -> StoreCheck:
     """Bring the queue up to date with the store and the settings."""
-    found = check_store(catalog, policy.collections, policy.recipe, clip_store, n_threads, now)
+    store, n_threads = machine.clip_store, machine.n_workers
+    found = check_store(catalog, policy.collections, policy.recipe, store, n_threads, now)
     tidy_queue(catalog, policy, now)
     return found
 
@@ -165,28 +175,13 @@ def _claim_policy(params: Params, collections: tuple[str, ...]) -> ClaimPolicy:
     )
 
 
-def _make_folder(clip_store: Path) -> None:
-    """Make the store, which one line refuses rather than a row a song."""
-    try:
-        clip_store.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
-        raise InputError(
-            f"{clip_store}: the clip store can be no folder there ({error.strerror}); mend that, or set MER_HOME elsewhere"
-        ) from error
-
-
 @contextmanager
-def _downloads(clip_store: Path, worker_id: str) -> Iterator[Path]:
-    """A folder beside the store for what is being fetched; what killed collectors left there or in it is removed."""
-    downloads = clip_store.with_name("downloads")
+def _downloads(downloads: Path, worker_id: str) -> Iterator[Path]:
+    """A folder of this collector's own for what is being fetched; what killed ones left is removed."""
     downloads.mkdir(parents=True, exist_ok=True)
     for left in downloads.iterdir():
         if is_dead(left.name):
             shutil.rmtree(left, ignore_errors=True)
-    for unfinished in clip_store.glob("*/.tmp-*"):
-        with suppress(FileNotFoundError):  # another collector has just finished it
-            if unfinished.stat().st_mtime < time.time() - LEASE.total_seconds():
-                unfinished.unlink()
     own = downloads / worker_id
     own.mkdir(exist_ok=True)
     try:
@@ -203,7 +198,7 @@ def _claimed(
         yield from songs
 
 
-def _make_clip(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+def _make_clip(track: Track, store: ObjectStore, params: Params, downloads: Path) -> ClipOutcome:
     tempfile.tempdir = str(downloads)  # what a killed worker leaves behind is removed with the folder
     _pause(track, params)
     start = time.monotonic()
@@ -211,7 +206,7 @@ def _make_clip(track: Track, store: Path, params: Params, downloads: Path) -> Cl
     return replace(outcome, seconds=round(time.monotonic() - start, 3))
 
 
-def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> ClipOutcome:
+def _attempt(track: Track, store: ObjectStore, params: Params, downloads: Path) -> ClipOutcome:
     fetched = Fetched(Path())
     try:
         with tempfile.TemporaryDirectory(dir=downloads) as folder:
@@ -231,6 +226,8 @@ def _attempt(track: Track, store: Path, params: Params, downloads: Path) -> Clip
                 f"{full}: {error.strerror}; free some space, then run mer clips again"
             ) from error
         return _unexpected_failure(track, error)
+    except (InputError, UnavailableError):  # of the clip store, which is no song's fault
+        raise
     except Exception as error:  # noqa: BLE001 - whatever a song sets off, it is kept and the others go on
         return _unexpected_failure(track, error)
     return ClipOutcome(track.track_id, clip, match=fetched.match, n_bytes=fetched.n_bytes)

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mer_tasks.errors import InputError
+from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine, load_machine, load_params
 from mer_tasks.text import on_one_line, printable, without_passwords
 
@@ -62,6 +62,7 @@ def checks(machine: Machine) -> list[Check]:
         "params.yaml": _params,
         "MER_* variables": _variables,
         "home": lambda: _home(machine.home),
+        "store": lambda: _store(machine),
         "catalog": lambda: _catalog(machine.catalog_url),
         "MLflow": lambda: _mlflow(machine.mlflow_uri),
         "DVC": _dvc,
@@ -165,6 +166,18 @@ def _home(home: Path) -> Found:
         return Found("ok", detail)
     remedy = f"free some space, or set MER_HOME to a disk with more than {ENOUGH_GB} GB"
     return Found("note" if free_gb >= LEAST_GB else "problem", detail, remedy)
+
+
+def _store(machine: Machine) -> Found:
+    """Where clips and features lie; a bucket is asked whether it is there."""
+    if machine.store is None:
+        return Found("ok", f"{machine.clip_store} and {machine.feature_store}")
+    try:
+        machine.clip_store.prepare()
+    except (InputError, UnavailableError) as error:
+        detail, _, remedy = str(error).partition("; ")
+        return Found("problem", detail, remedy or "check AWS_ENDPOINT_URL and whether its server runs")
+    return Found("ok", f"{machine.store} answers")
 
 
 def _catalog(url: str) -> Found:

@@ -17,17 +17,17 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from mer_tasks.command import CommandError, run
 from mer_tasks.domain import Alert
 from mer_tasks.dvc_cache import cache_alone, cache_of, write_dvc_config
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.features.folder import META
 from mer_tasks.files import temporary_folder
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.pipeline import (
-    CommandError,
     newest_evaluated,
     old_workspaces,
     remove_workspace,
-    run,
 )
 from mer_tasks.registry.connection import connected, experiment_id
 from mer_tasks.registry.lookup import has_champion
@@ -175,20 +175,23 @@ def _pipelines_of_versions(folder: Path, cache: Path, params: Params, machine: M
 
 def _features(project: Workspace, params: Params, machine: Machine, dry_run: bool) -> Freed:
     """Parts that no kept data set names, and to which nothing was added for `keep_features_days`."""
+    what, store = "parts of the feature store", machine.feature_store
+    if not isinstance(store, FolderStore):
+        return Freed(what, note=f"left in {store}: what other machines' runs name is not known here")
     runs = (machine.home / "runs").glob("*/")
     used: set[str] = set()
     for workspace in [project, *map(Workspace, runs)]:
         for meta in workspace.features.glob(f"*/{META}"):
             used |= set(json.loads(meta.read_text(encoding="utf-8")).get("parts", []))
     oldest = time.time() - params.housekeeping.keep_features_days * DAY_S
-    folders = [path for path in machine.feature_store.glob("*/") if path.name not in used]
+    folders = [path for path in store.folder.glob("*/") if path.name not in used]
     old = [
         path for path in folders if max(place.stat().st_mtime for place in [path, *path.iterdir()]) < oldest
     ]
     n_bytes = sum(map(_size, old))
     for path in old if not dry_run else ():
         shutil.rmtree(path)
-    return Freed("parts of the feature store", len(old), n_bytes)
+    return Freed(what, len(old), n_bytes)
 
 
 def _mlflow_runs(project: Workspace, params: Params, machine: Machine, dry_run: bool) -> Freed:

@@ -3,19 +3,14 @@
 import fcntl
 import hashlib
 import logging
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Any
 
-import psutil
 from ruamel.yaml import YAML
 
 from mer_tasks.alerts import send_alert
@@ -24,31 +19,38 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.lost import lost_alert, watch_store
 from mer_tasks.catalog.snapshot import check_collections
 from mer_tasks.code_identity import PACKAGE, code_identity
+from mer_tasks.command import run
 from mer_tasks.dvc_cache import cache_of, using, write_dvc_config
-from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.errors import InputError
 from mer_tasks.features.representations import check_networks
 from mer_tasks.files import sha256_of, write_text
+from mer_tasks.handing_over import leave, left_elsewhere, take_over, write_remote
 from mer_tasks.locked_files import check_locked
 from mer_tasks.settings import PACKAGES, Machine, Params, load_params
 from mer_tasks.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-PROGRAMS = Path(sys.executable).parent
-"""Where this environment's `mer` and `dvc` are."""
-
-BAD_INPUT = 2
-"""The exit code by which `mer` reports that what it was given is wrong: trying again changes nothing."""
-
-
-class CommandError(Exception):
-    """A command failed; the message is one line: what it printed last, and the command."""
-
 
 def run_folder(home: Path, run_id: str) -> Path:
     """The workspace of a run: `<home>/runs/<run id>`, the id made safe for paths and kept unique by a hash."""
     safe = re.sub(r"[^\w-]+", "_", run_id, flags=re.ASCII)[:80]
     return home / "runs" / f"{safe}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
+
+
+def run_workspace(project: Workspace, run_id: str, machine: Machine) -> Workspace:
+    """The workspace of a run, as the last stage left it on whichever machine; before the first there is none.
+
+    Raises:
+        UnavailableError: what another machine left cannot be reached now.
+    """
+    workspace = Workspace(run_folder(machine.home, run_id))
+    if left_elsewhere(workspace, machine):
+        write_dvc_config(workspace.root, cache_of(Workspace(project.root.absolute()), machine.home))
+        with _only_dvc_in(workspace.root):
+            if left := left_elsewhere(workspace, machine):  # another task may just have taken it
+                take_over(workspace, left, machine)
+    return workspace
 
 
 def create_workspace(
@@ -72,10 +74,12 @@ def create_workspace(
     unfinished = Workspace(folder.with_name(f".unfinished-{folder.name}"))
     shutil.rmtree(unfinished.root, ignore_errors=True)
     write_dvc_config(unfinished.root, cache_of(Workspace(project.root.absolute()), machine.home))
+    write_remote(unfinished, machine)
     _write_params(project, unfinished, overrides, models)
     _write_stages(project, unfinished)
     write_catalog_state(unfinished, machine)
     unfinished.root.rename(folder)
+    leave(Workspace(folder), machine)
     return Workspace(folder)
 
 
@@ -174,7 +178,8 @@ def _stage_modules(params: Params) -> dict[str, tuple[str, ...]]:
 def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
     """Run `dvc repro STAGE`, its output going to the log line by line; return the SHA-256 of `dvc.lock`.
 
-    The stages' code is looked at first: a task that is cleared after a fault was mended computes anew.
+    The stages' code is looked at first: a task that is cleared after a fault was mended computes anew. What came of
+    it is left for other machines.
 
     Raises:
         InputError: the stage found its input wrong.
@@ -186,6 +191,7 @@ def reproduce(workspace: Workspace, stage: str, machine: Machine) -> str:
         # the locks are inherited: were this process killed, they would be held until dvc ends
         inherit = [lock.fileno(), cache_lock.fileno()]
         run(["dvc", "repro", stage], workspace.root, machine, inherit)
+        leave(workspace, machine)
     return sha256_of(workspace.lock_file)
 
 
@@ -198,46 +204,6 @@ def check_inputs(workspace: Workspace, params: Params, machine: Machine, model: 
     read = [workspace.representation(name) for name in params.models[model].reads]
     needed = [workspace.snapshot / "songs.csv", *read]
     check_locked(workspace, cache_of(workspace, machine.home), needed)
-
-
-def run(
-    command: Sequence[str],
-    folder: Path,
-    machine: Machine,
-    inherit: Sequence[int] = (),
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """Run a program of this environment in a folder, its output going to the log line by line; return the lines.
-
-    The process stays in the caller's process group, which Airflow kills as a whole.
-
-    Raises:
-        InputError: the command, or the `mer` that DVC ran, exited with 2.
-        UnavailableError: it exited with 75.
-        CommandError: it failed otherwise.
-    """
-    lines = []
-    with subprocess.Popen(
-        [PROGRAMS / command[0], *command[1:]],
-        cwd=folder,
-        env={**_environment(machine), **variables},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=inherit,
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                lines.append(line.rstrip())
-                log.info("%s", line.rstrip())
-        except BaseException:  # a timeout or Ctrl-C
-            _kill_with_children(process.pid)
-            raise
-    if process.returncode:
-        raise _failure(command, process.returncode, lines)
-    return lines
 
 
 def newest_evaluated(home: Path) -> Workspace | None:
@@ -342,35 +308,3 @@ def _only_dvc_in(workspace: Path) -> Iterator[IO[str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (workspace / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
         yield lock
-
-
-def _environment(machine: Machine) -> dict[str, str]:
-    """This process's variables, with this environment's programs first and paths that hold in any folder."""
-    environment = os.environ | {
-        "PATH": os.pathsep.join([str(PROGRAMS), os.environ.get("PATH", os.defpath)]),
-        "MER_HOME": str(machine.home),
-        "PYTHONUNBUFFERED": "1",
-    }
-    if machine.resnet18_weights and Path(machine.resnet18_weights).is_file():
-        environment["MER_RESNET18_WEIGHTS"] = str(Path(machine.resnet18_weights).absolute())
-    return environment
-
-
-def _kill_with_children(pid: int) -> None:
-    parent = psutil.Process(pid)
-    for process in [*parent.children(recursive=True), parent]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-
-
-def _failure(command: Sequence[str], code: int, lines: Sequence[str]) -> Exception:
-    """What a failed command printed: the line before DVC's own, and the exit code DVC reports."""
-    output = [line for line in lines if line and not line.startswith("ERROR: failed to reproduce")]
-    if reported := re.search(r"exited with (\d+)$", "\n".join(lines), flags=re.MULTILINE):
-        code = int(reported[1])
-    message = output[-1] if output else "it printed nothing"
-    if code == BAD_INPUT:
-        return InputError(message)
-    if code == os.EX_TEMPFAIL:
-        return UnavailableError.from_line(message)
-    return CommandError(f"{message} ({' '.join(command)} exited with {code})")

@@ -30,6 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mer_tasks.domain import Mood
 from mer_tasks.errors import InputError
+from mer_tasks.objects import ObjectStore, open_store
 from mer_tasks.pitch import BINS_PER_OCTAVE
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -411,12 +412,29 @@ class Params(Section):
         return self.audio.model_copy(update={"private_hosts": (*self.audio.private_hosts, *sorted(own))})
 
 
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.-]+)*/?", re.ASCII)
+
+
+def _bucket(value: object) -> object:
+    if isinstance(value, str) and not BUCKET.fullmatch(
+        value
+    ):  # the value may have a key in it, and is not shown
+        raise PydanticCustomError(
+            OUR_RULE,
+            "is no address of a bucket; write s3://BUCKET or s3://BUCKET/PREFIX, and the rest into AWS_ENDPOINT_URL,"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    return value
+
+
 class Machine(BaseSettings):
     """What differs between machines, read from `MER_*` variables by `load_machine`."""
 
     model_config = SettingsConfigDict(env_prefix="MER_", frozen=True)
 
     home: Path = Path("var")
+    store: Annotated[str | None, BeforeValidator(_bucket)] = None
+    store_cache_gb: Annotated[float, Field(gt=0)] = 10.0
     database_url: str | None = None
     resnet18_weights: str | None = None
     spotify_client_id: str | None = None
@@ -451,14 +469,24 @@ class Machine(BaseSettings):
         return self.mlflow_page or (self.tracking_uri if is_server else None)
 
     @property
-    def clip_store(self) -> Path:
-        """The folder of clips, by the SHA-256 of their bytes."""
-        return self.home / "clips"
+    def clip_store(self) -> ObjectStore:
+        """The clips, by the SHA-256 of their bytes."""
+        return self._objects("clips")
 
     @property
-    def feature_store(self) -> Path:
-        """The folder where each clip's features are kept once computed."""
-        return self.home / "features"
+    def feature_store(self) -> ObjectStore:
+        """Each clip's features, kept once computed."""
+        return self._objects("features")
+
+    @property
+    def run_store(self) -> ObjectStore:
+        """What one machine leaves of DAG runs for others; only where `store` is set."""
+        return self._objects("runs")
+
+    @property
+    def downloads(self) -> Path:
+        """The folder of what is being fetched."""
+        return self.home / "downloads"
 
     @property
     def board(self) -> Path:
@@ -469,6 +497,9 @@ class Machine(BaseSettings):
     def n_workers(self) -> int:
         """Processes for work that is spread over cores: `MER_WORKERS`, or one a core."""
         return self.workers or len(os.sched_getaffinity(0))
+
+    def _objects(self, name: str) -> ObjectStore:
+        return open_store(self.store, name, self.home, self.store_cache_gb)
 
 
 ONLY_TESTS_READ = {"MER_REAL_DATA"}

@@ -101,6 +101,6 @@ class Workspace:
         return self.root / "data" / "repeats"
 
 
-def clip_path(store: Path, sha256: str) -> Path:
-    """Where the clip with these bytes lies in the `store` of clips."""
-    return store / sha256[:2] / f"{sha256}.mp3"
+def clip_key(sha256: str) -> str:
+    """The key of the clip with these bytes in the clip store."""
+    return f"{sha256[:2]}/{sha256}.mp3"

@@ -22,7 +22,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.labelling import add_labels, label_of, labels_by
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.settings import Machine, load_machine
-from mer_tasks.workspace import clip_path
+from mer_tasks.workspace import clip_key
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def show_session(user: GetUserDep) -> dict[str, Any]:
 @app.get("/clips/{sha256}")
 def play_clip(sha256: Annotated[str, Part(pattern="^[0-9a-f]{64}$")]) -> FileResponse:
     """A song's clip."""
-    clip = clip_path(_machine().clip_store, sha256)
+    clip = _machine().clip_store.local(clip_key(sha256))
     if not clip.is_file():
         raise HTTPException(404, "no such clip; mer verify finds those that were lost")
     return FileResponse(clip, media_type="audio/mpeg")

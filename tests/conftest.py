@@ -22,6 +22,7 @@ from sqlalchemy import NullPool, create_engine
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.settings import Machine, Params, load_machine, load_params
+from tests.s3 import new_bucket, s3_server
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,6 +75,19 @@ def postgres_server() -> Iterator[tuple[str, Callable[[], None]]]:
         run(f"{control} stop -m immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3-compatible server of this session's own."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty prefix in a bucket of its own; the variables that lead there are set."""
+    return new_bucket(s3_endpoint, monkeypatch)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

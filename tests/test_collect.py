@@ -14,7 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
-from mer_tasks.audio.cut import clip_path, cut_clip
+from mer_tasks.audio.cut import cut_clip
 from mer_tasks.audio.decode import duration_of
 from mer_tasks.audio.store import find_flaw
 from mer_tasks.catalog.clips import clip_recipe, clips_of
@@ -25,7 +25,10 @@ from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.collect import collect_clips, count_due
 from mer_tasks.domain import Failure
 from mer_tasks.errors import InputError
-from mer_tasks.settings import Chart, Params
+from mer_tasks.objects.folder import FolderStore
+from mer_tasks.settings import Chart, Machine, Params
+from mer_tasks.workspace import clip_key
+from tests.s3 import plain
 
 ROOT = Path(__file__).parents[1]
 SHORT = {"duration_s": 1.0, "min_duration_s": 0.5}
@@ -35,11 +38,11 @@ import sys
 from pathlib import Path
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.collect import collect_clips
-from mer_tasks.settings import load_params
+from mer_tasks.settings import Machine, load_params
 params = load_params(Path({str(ROOT / "params.yaml")!r}))
 params = params.model_copy(update={{"clips": params.clips.model_copy(update={SHORT!r}),
                                    "audio": params.audio.model_copy(update={HERE!r})}})
-collect_clips(Catalog.open(sys.argv[1]), ("x",), Path(sys.argv[2]), params, n_workers=1)
+collect_clips(Catalog.open(sys.argv[1]), ("x",), Machine(home=sys.argv[2], workers=1), params)
 """
 
 Serve = Callable[..., str]
@@ -98,15 +101,15 @@ def test_each_song_gives_a_clip_or_a_reason(
     places = {"here": "here.wav", "short": "short.wav", "noise": "noise.mp3"}
     bring(catalog, music, **places, there=f"{site}/there.mp3", gone=f"{site}/gone.mp3")
 
-    report = collect_clips(catalog, ("x",), store, short, n_workers=2)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     outcomes = recorded(catalog)
     expected = {
-        name: cut_clip(song, tmp_path / "other", short.clips).sha256
+        name: cut_clip(song, FolderStore(tmp_path / "other"), short.clips).sha256
         for name, song in (("here", here), ("there", there))
     }
     assert {name: outcomes.pop(name) for name in expected} == expected
-    assert all(clip_path(store, sha256).is_file() for sha256 in expected.values())
+    assert all((store / clip_key(sha256)).is_file() for sha256 in expected.values())
     assert report.clips == 2
     assert {failure.track_id: failure.reason for failure in report.failures} == outcomes
     assert outcomes["short"] == "short.wav: is 0.3 s long; a clip needs 0.5 s"
@@ -132,7 +135,7 @@ def test_a_worker_that_dies_takes_no_other_song_along(
     site = serve(music, before=kill_workers)
     bring(catalog, music, **{name: f"{site}/{name}.wav" for name in names})
 
-    report = collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=2)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     assert report.clips == 2
     [failure] = report.failures
@@ -166,11 +169,11 @@ def test_what_was_stopped_goes_on_where_it_stood(
             asked.set()
             go_on.wait(60)
 
-    catalog, music, store = Catalog.open(url), tmp_path / "music", tmp_path / "clips"
+    catalog, music = Catalog.open(url), tmp_path / "music"
     songs = {name: write_tone(music / f"{name}.wav", hz=hz) for name, hz in (("a", 300), ("b", 500))}
     site = serve(music, before=hold_the_last)
     bring(catalog, music, **{name: f"{site}/{name}.wav" for name in songs})
-    command = [sys.executable, "-c", COLLECT, url, str(store)]
+    command = [sys.executable, "-c", COLLECT, url, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL
@@ -190,9 +193,10 @@ def test_what_was_stopped_goes_on_where_it_stood(
     assert [worker for worker in workers if not has_ended(worker)] == []
     assert how == signal.SIGKILL or list(scratch.iterdir()) == []
     assert list(recorded(catalog)) == ["a"]
-    assert collect_clips(catalog, ("x",), store, short, n_workers=1).clips == 1
+    assert collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short).clips == 1
     assert recorded(catalog) == {
-        name: cut_clip(song, tmp_path / "other", short.clips).sha256 for name, song in songs.items()
+        name: cut_clip(song, FolderStore(tmp_path / "other"), short.clips).sha256
+        for name, song in songs.items()
     }
 
 
@@ -204,13 +208,13 @@ def test_two_settings_that_take_turns_cut_each_song_once_and_keep_to_their_own_c
     write_tone(music / "b.wav", hz=300)
     bring(catalog, music, a="a.wav", b="b.wav")
     longer = short.model_copy(update={"clips": short.clips.model_copy(update={"duration_s": 1.5})})
-    collect = partial(collect_clips, catalog, ("x",), store, n_workers=1)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=1))
     n_cut = [collect(params=params).clips for params in (short, longer, short, longer)]
     assert n_cut == [2, 2, 0, 0]
     own = clips_of(catalog, ["x"], clip_recipe(short.clips))
-    clip_path(store, own["a"]).unlink()
+    (store / clip_key(own["a"])).unlink()
     assert [collect(params=params).clips for params in (longer, short, longer)] == [0, 1, 0]
-    durations = {round(duration_of(clip_path(store, sha256)), 1) for sha256 in own.values()}
+    durations = {round(duration_of(store / clip_key(sha256)), 1) for sha256 in own.values()}
     assert max(durations) < 1.2
 
 
@@ -222,10 +226,10 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     for number, name in enumerate(names):
         write_tone(music / f"{name}.wav", hz=300 + 50 * number)
     bring(catalog, music, **{name: f"{name}.wav" for name in names})
-    collect = partial(collect_clips, catalog, ("x",), store, short, n_workers=2)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=2), short)
     assert collect().clips == len(names)
     before = recorded(catalog)
-    stored = {name: clip_path(store, before[name]) for name in names}
+    stored = {name: (store / clip_key(before[name])) for name in names}
     stored["text"].write_text("hello")
     stored["link"].rename(tmp_path / "elsewhere.mp3")
     stored["link"].symlink_to(tmp_path / "elsewhere.mp3")
@@ -236,7 +240,7 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     stored["gone"].write_bytes(b"")
     (music / "gone.wav").unlink()
 
-    due, lost = count_due(catalog, ("x",), store, short, n_workers=2)
+    due, lost = count_due(catalog, ("x",), Machine(home=tmp_path, workers=2), short)
 
     assert due == len(lost) == 6
     assert {clip.track_id: clip.kind for clip in lost} == {
@@ -249,7 +253,7 @@ def test_a_clip_that_was_altered_is_cut_again_or_is_a_row_with_a_reason(
     after = recorded(catalog)
     assert after.pop("gone") != before.pop("gone")
     assert after == before
-    assert all(find_flaw(stored[name]) is None for name in after)
+    assert all(find_flaw(FolderStore(store), before[name]) is None for name in after)
     assert not stored["gone"].exists()
     settings = short.snapshot.model_copy(update={"collections": ("x",)})
     snapshot = take_snapshot(catalog, settings, clip_recipe(short.clips))
@@ -271,7 +275,7 @@ def test_the_disk_that_is_full_ends_a_collection_and_is_named(
         pytest.skip("no disk can be mounted here")
     try:
         with pytest.raises(InputError, match=rf"^{downloads}/\S+: No space left on device; free some space"):
-            collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+            collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short)
     finally:
         subprocess.run(["umount", downloads], check=True)
 
@@ -283,7 +287,7 @@ def test_what_was_mended_need_not_wait(
     music.mkdir()
     (music / "song.wav").write_bytes(b"not a song" * 100)
     bring(catalog, music, song="song.wav")
-    collect = partial(collect_clips, catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    collect = partial(collect_clips, catalog, ("x",), Machine(home=tmp_path, workers=1), short)
     assert [failure.failure for failure in collect().failures] == [Failure.LOCAL]
     write_tone(music / "song.wav")
     assert (collect().clips, collect(again=True).clips, collect(again=True).clips) == (0, 1, 0)
@@ -301,7 +305,7 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
     chart = Chart(source="file", location=f"{own}/list.csv")
     short = params.model_copy(update={"clips": params.clips.model_copy(update=SHORT), "charts": {"x": chart}})
 
-    report = collect_clips(catalog, ("x",), tmp_path / "clips", short, n_workers=1)
+    report = collect_clips(catalog, ("x",), Machine(home=tmp_path, workers=1), short)
 
     outcomes = recorded(catalog)
     assert (report.clips, report.summary["failed"]) == (1, {"refused": 2})
@@ -313,5 +317,33 @@ def test_a_song_outside_the_internet_is_a_row_with_the_remedy(
 
 def test_a_store_that_can_be_no_folder_is_one_line(catalog: Catalog, short: Params, tmp_path: Path) -> None:
     (tmp_path / "clips").write_text("no folder")
-    with pytest.raises(InputError, match="clips: the clip store can be no folder there"):
-        collect_clips(catalog, ("a",), tmp_path / "clips", short, 1)
+    with pytest.raises(InputError, match="clips: the store can be no folder there"):
+        collect_clips(catalog, ("a",), Machine(home=tmp_path, workers=1), short)
+
+
+def test_what_a_bucket_has_lost_is_cut_again_and_what_is_put_back_counts(
+    catalog: Catalog, tmp_path: Path, bucket: str, short: Params, write_tone: WriteTone
+) -> None:
+    names = ("kept", "gone", "altered")
+    for number, name in enumerate(names):
+        write_tone(tmp_path / "music" / f"{name}.wav", hz=300 + 100 * number)
+    bring(catalog, tmp_path / "music", **{name: f"{name}.wav" for name in names})
+    one, other = (Machine(home=tmp_path / home, store=bucket, workers=1) for home in ("one", "other"))
+    assert collect_clips(catalog, ("x",), one, short).clips == 3
+    own = recorded(catalog)
+    there = {name: f"{bucket.removeprefix('s3://')}/clips/{clip_key(own[name])}" for name in names}
+    content = plain().cat_file(there["gone"])
+    plain().rm_file(there["gone"])
+    plain().pipe_file(there["altered"], b"half a clip")
+
+    due, lost = count_due(catalog, ("x",), other, short)
+
+    assert (due, {clip.track_id: clip.kind for clip in lost}) == (
+        2,
+        {"gone": "missing", "altered": "altered"},
+    )
+    assert not plain().exists(there["altered"])
+    plain().pipe_file(there["gone"], content)
+    again = collect_clips(catalog, ("x",), other, short)
+    assert (again.cut, again.kept) == ([own["altered"]], 2)
+    assert all(find_flaw(one.clip_store, own[name]) is None for name in names)

@@ -143,6 +143,14 @@ def test_home_tells_the_free_space(tmp_path: Path) -> None:
     assert told and abs(int(told[1]) - free_gb) < 2
 
 
+def test_the_store_is_asked_whether_it_is_there(tmp_path: Path, bucket: str) -> None:
+    assert found("store", Machine(home=tmp_path)).detail.startswith(f"{tmp_path}/clips")
+    assert found("store", Machine(home=tmp_path, store=bucket)).status == "ok"
+    check = found("store", Machine(home=tmp_path, store="s3://no-bucket-of-ours"))
+    assert (check.status, check.remedy) == ("problem", "make it, or correct MER_STORE")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_catalog_that_is_not_there_yet_is_a_note(tmp_path: Path) -> None:
     check = found("catalog", Machine(home=tmp_path))
     assert check == Check("catalog", "note", f"none yet at {tmp_path / 'catalog.db'}", "mer import makes it")

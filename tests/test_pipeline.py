@@ -22,24 +22,23 @@ from mer_tasks import pipeline
 from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
+from mer_tasks.command import CommandError, run
 from mer_tasks.domain import Clip, ClipOutcome
 from mer_tasks.dvc_cache import cache_alone, cache_of
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
-    CommandError,
     check_run,
     create_workspace,
     old_workspaces,
     remove_workspace,
     reproduce,
-    run,
     run_folder,
     write_catalog_state,
     write_state,
 )
 from mer_tasks.settings import Machine, load_params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 from tests.alerts.servers import raised
 
 ROOT = Path(__file__).parents[1]
@@ -176,7 +175,7 @@ def test_a_clip_that_was_altered_changes_what_dvc_sees_of_the_catalog(
     catalog = Catalog.open(machine.catalog_url)
     (tmp_path / "songs.csv").write_text("track_id,title,artist,mood,url\na,T,A,sad,http://h/a\n")
     import_songs(catalog, tmp_path / "songs.csv", "sample")
-    clip = clip_path(machine.clip_store, hashlib.sha256(b"a clip").hexdigest())
+    clip = machine.clip_store.local(clip_key(hashlib.sha256(b"a clip").hexdigest()))
     clip.parent.mkdir(parents=True)
     clip.write_bytes(b"a clip")
     cut = Clip(clip.stem, start_s=1.0, duration_s=30.0, sr=44100, channels=1, loudness_lufs=-14.0)

@@ -143,12 +143,36 @@ def test_a_variable_with_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -
 def test_home_is_where_everything_of_the_machine_lies(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("MER_DATABASE_URL", "MLFLOW_TRACKING_URI"):
+    for name in ("MER_DATABASE_URL", "MLFLOW_TRACKING_URI", "MER_STORE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MER_HOME", str(tmp_path / "here"))
     machine = load_machine()
+    assert (str(machine.clip_store), str(machine.feature_store)) == (
+        f"{tmp_path}/here/clips",
+        f"{tmp_path}/here/features",
+    )
     assert machine.catalog_url == f"sqlite:///{tmp_path}/here/catalog.db"
     assert machine.mlflow_uri == f"sqlite:///{tmp_path}/here/mlflow/mlflow.db"
+
+
+@pytest.mark.parametrize("address", ["s3://songs", "s3://songs/", "s3://songs/of/us"])
+def test_clips_and_features_lie_in_a_bucket_if_one_is_named(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MER_STORE", address)
+    assert str(load_machine().clip_store) == f"{address.rstrip('/')}/clips"
+
+
+@pytest.mark.parametrize(
+    "address", ["songs", "https://s3/songs", "s3://key:s3cret@songs", "s3://songs/../x y"]
+)
+def test_what_is_no_bucket_is_refused_and_not_shown(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MER_STORE", address)
+    with pytest.raises(
+        InputError, match="MER_STORE: is no address of a bucket; write s3://BUCKET"
+    ) as refused:
+        load_machine()
+    assert address not in str(refused.value)
 
 
 def values_with(change: Callable[[Values], object]) -> Values:

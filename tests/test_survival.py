@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from sqlalchemy import func, select
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
 from mer_tasks.catalog.schema import clips, queue
+from mer_tasks.settings import Machine
 from tests.conftest import postgres_server
 from tests.test_collect import COLLECT, ROOT
 
@@ -51,7 +53,7 @@ def collector(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]
     started: list[subprocess.Popen[str]] = []
 
     def start(url: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", COLLECT, url, str(tmp_path / "var" / "clips")]
+        command = [sys.executable, "-c", COLLECT, url, str(tmp_path / "var")]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         started.append(
             subprocess.Popen(
@@ -74,7 +76,11 @@ def done(catalog: Catalog) -> dict[str, int]:
         return {row[0]: row[1] for row in connection.execute(cut)}
 
 
-def check_all_is_well(catalog: Catalog, music: Music, store: Path) -> None:
+def n_done(catalog: Catalog) -> int:
+    return len(done(catalog))
+
+
+def check_all_is_well(catalog: Catalog, music: Music, home: Path) -> None:
     """Every song has one clip, every file in the store is whole, and no claim is left."""
     assert done(catalog) == dict.fromkeys(music.names, 1)
     with catalog.reading() as connection:
@@ -82,11 +88,12 @@ def check_all_is_well(catalog: Catalog, music: Music, store: Path) -> None:
         waiting = connection.scalar(
             select(func.count()).where(queue.c.due_at.is_not(None) | queue.c.worker_id.is_not(None))
         )
-    files = list(store.glob("*/*.mp3"))
+    store = Machine(home=home).clip_store
+    files = [store.fresh(key) for key in store.keys("") if key.endswith(".mp3")]
     assert {file.stem for file in files} == recorded
     assert all(hashlib.sha256(file.read_bytes()).hexdigest() == file.stem for file in files)
     assert waiting == 0
-    assert list(store.with_name("downloads").iterdir()) == []
+    assert list((home / "downloads").iterdir()) == []
 
 
 def wait_until(is_so: Callable[[], bool], limit_s: float = 120) -> None:
@@ -96,19 +103,30 @@ def wait_until(is_so: Callable[[], bool], limit_s: float = 120) -> None:
         time.sleep(0.05)
 
 
-def test_killed_twenty_times_it_loses_nothing_and_fetches_nothing_again(
-    tmp_path: Path, serve: Serve, write_tone: WriteTone, collector: Callable[[str], subprocess.Popen[str]]
+@pytest.mark.parametrize(("store", "n_songs", "n_kills"), [("folder", 120, 20), ("bucket", 40, 6)])
+def test_killed_again_and_again_it_loses_nothing_and_fetches_nothing_again(
+    store: str,
+    n_songs: int,
+    n_kills: int,
+    tmp_path: Path,
+    serve: Serve,
+    write_tone: WriteTone,
+    collector: Callable[[str], subprocess.Popen[str]],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    music = Music(tmp_path / "music", 120, serve, write_tone, moment_s=0.05)
+    if store == "bucket":
+        monkeypatch.setenv("MER_STORE", request.getfixturevalue("bucket"))
+    music = Music(tmp_path / "music", n_songs, serve, write_tone, moment_s=0.05)
     url = f"sqlite:///{tmp_path / 'catalog.db'}"
     catalog = Catalog.open(url)
     import_songs(catalog, music.table, "x")
     generator = random.Random(20)
-    for _ in range(20):
+    for number in range(n_kills):
         before = {name: music.asked[name] for name in done(catalog)}
-        n_asked = music.asked.total()
-        process = collector(url)
-        wait_until(lambda: music.asked.total() > n_asked or process.poll() is not None)  # noqa: B023
+        count = music.asked.total if number % 2 else partial(n_done, catalog)
+        so_far, process = count(), collector(url)
+        wait_until(lambda: count() > so_far or process.poll() is not None)  # noqa: B023
         time.sleep(generator.uniform(0, 0.6))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -116,7 +134,7 @@ def test_killed_twenty_times_it_loses_nothing_and_fetches_nothing_again(
     assert 0 < len(done(catalog)) < len(music.names)
     last = collector(url)
     assert last.wait(timeout=300) == 0, last.communicate()
-    check_all_is_well(catalog, music, tmp_path / "var" / "clips")
+    check_all_is_well(catalog, music, tmp_path / "var")
 
 
 def test_two_collectors_started_together_share_the_songs(
@@ -131,7 +149,7 @@ def test_two_collectors_started_together_share_the_songs(
     import_songs(catalog, music.table, "x")
     both = [collector(catalog_url), collector(catalog_url)]
     assert [process.wait(timeout=300) for process in both] == [0, 0]
-    check_all_is_well(catalog, music, tmp_path / "var" / "clips")
+    check_all_is_well(catalog, music, tmp_path / "var")
     assert max(music.asked.values()) == min(music.asked.values())
 
 
@@ -148,7 +166,7 @@ def test_a_database_that_restarts_is_waited_for(
             restart()
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-        check_all_is_well(catalog, music, tmp_path / "var" / "clips")
+        check_all_is_well(catalog, music, tmp_path / "var")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a disk so small")

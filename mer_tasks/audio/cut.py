@@ -16,9 +16,10 @@ from mer_tasks.audio.fingerprint import fingerprint
 from mer_tasks.audio.libsndfile import open_sound
 from mer_tasks.audio.silence import audible
 from mer_tasks.domain import Clip
-from mer_tasks.files import naming_full, open_regular, replacing, sha256_of, temporary_folder
+from mer_tasks.files import naming_full, open_regular, sha256_of, temporary_folder
+from mer_tasks.objects import ObjectStore
 from mer_tasks.settings import ClipSettings
-from mer_tasks.workspace import clip_path
+from mer_tasks.workspace import clip_key
 
 SLACK_S = 0.5
 """How much longer than `duration_s` a file may be and still count as a clip: mp3 pads both ends."""
@@ -65,7 +66,7 @@ def load_clip(source: Path | bytes, settings: ClipSettings, sr: int) -> np.ndarr
     return audible(_excerpt(source, settings).sound, sr, name_of(source))
 
 
-def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | None = None) -> Clip:
+def cut_clip(song: Path, store: ObjectStore, settings: ClipSettings, start_s: float | None = None) -> Clip:
     """Cut a song's clip into `store` as an mp3, and measure what was written.
 
     With `start_s` the file holds only the clip, which starts there in a longer song. The same
@@ -75,6 +76,7 @@ def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | N
     Raises:
         AudioError: the song cannot be decoded, is too short or is silent.
         OSError: its clip cannot be written; where the disk is full, `filename` is the place.
+        UnavailableError: the store cannot be reached now.
     """
     if start_s is not None:
         settings = settings.model_copy(update={"start_fraction": 0.0})
@@ -90,7 +92,7 @@ def cut_clip(song: Path, store: Path, settings: ClipSettings, start_s: float | N
         clip = _measured(mp3, (start_s or 0.0) + within_s, song.name)
         if abs(clip.duration_s - sound.duration_s) > SLACK_S:
             raise AudioError(f"{song.name}: only {clip.duration_s:.1f} s of its clip were written")
-        with replacing(clip_path(store, clip.sha256)) as temporary:
+        with store.writing(clip_key(clip.sha256)) as temporary:
             shutil.copyfile(mp3, temporary)
     return clip
 

@@ -5,7 +5,6 @@ A clip is known by the SHA-256 of its bytes, so another process, or a person, ma
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, insert, select
@@ -17,8 +16,8 @@ from mer_tasks.catalog.queue import complete_attempt, make_due
 from mer_tasks.catalog.reading import in_parts, is_kept
 from mer_tasks.catalog.schema import clips, items, queue
 from mer_tasks.domain import Alert
+from mer_tasks.objects import ObjectStore
 from mer_tasks.settings import Machine
-from mer_tasks.workspace import clip_path
 
 PAGE = 1_000
 """Clips that are read from the catalog at a time."""
@@ -43,7 +42,12 @@ class StoreCheck(NamedTuple):
 
 
 def check_store(
-    catalog: Catalog, collections: Collection[str], recipe: str, store: Path, n_threads: int, now: datetime
+    catalog: Catalog,
+    collections: Collection[str],
+    recipe: str,
+    store: ObjectStore,
+    n_threads: int,
+    now: datetime,
 ) -> StoreCheck:
     """See that the newest clip of a recipe of every song of some collections is in the store as it was cut.
 
@@ -63,7 +67,7 @@ def watch_store(
 ) -> tuple[LostClip, ...]:
     """`check_store` where there is a store: a machine without any clip knows nothing of those of others."""
     store = machine.clip_store
-    if not store.is_dir() or not any(store.glob("*/*.mp3")):
+    if store.is_empty():
         return ()
     return check_store(catalog, collections, recipe, store, machine.n_workers, datetime.now(UTC)).lost
 
@@ -76,7 +80,7 @@ def count_clips(catalog: Catalog) -> int:
 
 
 def verify_clips(
-    catalog: Catalog, store: Path, n_threads: int, now: datetime
+    catalog: Catalog, store: ObjectStore, n_threads: int, now: datetime
 ) -> Iterator[tuple[LostClip, ...]]:
     """Read every clip that the catalog knows, of any collection and recipe; record what is lost.
 
@@ -91,7 +95,7 @@ def verify_clips(
             yield tuple(clip for clip in lost if clip.sha256 == sha256)
 
 
-def lost_alert(lost: Sequence[LostClip], store: Path) -> Alert:
+def lost_alert(lost: Sequence[LostClip], store: ObjectStore) -> Alert:
     """The alert about lost clips: how many, and the first of them with what is wrong."""
     lines = [f"{clip.track_id}: {clip.reason}" for clip in lost[:SONGS_IN_ALERT]]
     if len(lost) > SONGS_IN_ALERT:
@@ -128,14 +132,14 @@ def _newest_id(catalog: Catalog) -> int:
 
 
 def _lose(
-    catalog: Catalog, flaws: Mapping[str, Flaw], store: Path, seen: int, now: datetime
+    catalog: Catalog, flaws: Mapping[str, Flaw], store: ObjectStore, seen: int, now: datetime
 ) -> tuple[LostClip, ...]:
     """Take altered files away, then record whose clips are lost: killed in between, they are missing next time."""
     if not flaws:
         return ()
     for sha256, flaw in flaws.items():
         if flaw.kind == "altered":
-            clear_place(clip_path(store, sha256))
+            clear_place(store, sha256)
     return _record_lost(catalog, flaws, seen, now)
 
 
@@ -160,7 +164,12 @@ def _record_lost(
 
 
 def _take_back(
-    catalog: Catalog, collections: Collection[str], recipe: str, store: Path, n_threads: int, now: datetime
+    catalog: Catalog,
+    collections: Collection[str],
+    recipe: str,
+    store: ObjectStore,
+    n_threads: int,
+    now: datetime,
 ) -> None:
     """Record that lost clips count again whose files are back in the store."""
     with catalog.reading() as connection:

@@ -1,9 +1,10 @@
 """Commands that make a data set: which songs, whether they are good enough, what models read of them."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,9 @@ from mer_tasks.cli import project
 from mer_tasks.cli.app import AsJson, app, print_error, print_line, read_day
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
+
+if TYPE_CHECKING:
+    from mer_tasks.settings import Params
 
 
 @app.command()
@@ -83,6 +87,40 @@ def validate() -> None:
     if not report.passed:
         raise InputError(summary_line(report, page))
     print_line(summary_line(report, page))
+
+
+@app.command()
+def compute(
+    clips: Annotated[
+        list[str] | None, typer.Argument(metavar="[SHA256]...", help="Clips; else all of the data set.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compute what models read of clips, as far as the feature store lacks it; mer features then gathers it.
+
+    The clips are those of snapshot.collections, cut by the present settings, or those that are named by the
+    SHA-256 of their bytes. Several machines may each compute some. A clip that cannot be used is listed.
+
+    Example:  [bold]mer clips && mer compute[/bold]
+    """
+    from mer_tasks.device import features_device
+    from mer_tasks.features.build import compute_features
+
+    params, machine = project.params(), project.machine()
+    wanted = _hashes(clips) if clips else _clips_here(params)
+    computed, reasons = compute_features(
+        wanted,
+        params,
+        machine.clip_store,
+        machine.feature_store,
+        machine.n_workers,
+        features_device(machine.device),
+    )
+    for sha256, reason in reasons.items():
+        print_error(f"{sha256}: {reason}")
+    found = {"clips": len(wanted), "computed": computed, "failed": len(reasons)}
+    line = f"{machine.feature_store}: {len(wanted)} clips, {computed} computed, {len(reasons)} cannot be used"
+    print_line(json.dumps(found) if as_json else line)
 
 
 @app.command()
@@ -171,3 +209,18 @@ def proxies(as_json: AsJson = False) -> None:
         print_line(HEADER)
     for agreement in found:
         print_line(json.dumps(asdict(agreement)) if as_json else agreement.line)
+
+
+def _hashes(texts: list[str]) -> set[str]:
+    for text in texts:
+        if not re.fullmatch("[0-9a-f]{64}", text):
+            raise InputError(f"{text}: is no SHA-256 of a clip; it has 64 digits from 0 to f")
+    return set(texts)
+
+
+def _clips_here(params: "Params") -> set[str]:
+    """The clips of the data set's collections."""
+    from mer_tasks.catalog.clips import clip_recipe, clips_of
+
+    found = clips_of(project.open_catalog(), params.snapshot.collections, clip_recipe(params.clips))
+    return set(found.values())

@@ -258,9 +258,7 @@ def _count_due(catalog: "Catalog", collections: list[str], limit: int | None, as
     from mer_tasks.collect import count_due
 
     machine = project.machine()
-    due, lost = count_due(
-        catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers
-    )
+    due, lost = count_due(catalog, tuple(collections), machine, project.params())
     project.report_lost(lost, machine)
     due = due if limit is None else min(due, limit)
     print_line(json.dumps({"due": due}) if as_json else f"{due} songs are due")
@@ -276,9 +274,7 @@ def _cut_clips(
     from mer_tasks.collect import collect_clips
 
     machine = project.machine()
-    report = collect_clips(
-        catalog, tuple(collections), machine.clip_store, project.params(), machine.n_workers, limit, again
-    )
+    report = collect_clips(catalog, tuple(collections), machine, project.params(), limit, again)
     project.report_lost(report.lost, machine)
     for failure in report.failures:
         print_error(f"{failure.track_id}: no clip: {failure.reason}")

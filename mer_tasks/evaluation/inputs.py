@@ -11,6 +11,7 @@ from mer_tasks.errors import InputError
 from mer_tasks.features.dataset import Features, load_features
 from mer_tasks.features.joined import JoinedRows, Rows
 from mer_tasks.models import Shapes
+from mer_tasks.objects import ObjectStore
 from mer_tasks.settings import Params
 from mer_tasks.workspace import Workspace
 
@@ -29,7 +30,9 @@ class Inputs:
     X: Rows
 
 
-def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) -> tuple[Snapshot, Inputs]:
+def model_inputs(
+    workspace: Workspace, params: Params, model: str, store: ObjectStore
+) -> tuple[Snapshot, Inputs]:
     """The snapshot, and of its songs what the model reads; arrays are read from the feature `store`.
 
     Raises:
@@ -50,7 +53,7 @@ def model_inputs(workspace: Workspace, params: Params, model: str, store: Path) 
     return snapshot, Inputs(reads, names, shapes, songs, _rows(read, shared))
 
 
-def _representation(folder: Path, snapshot: Snapshot, store: Path) -> Features:
+def _representation(folder: Path, snapshot: Snapshot, store: ObjectStore) -> Features:
     features = load_features(folder, store)
     if strangers := set(features.track_ids) - set(snapshot.songs["track_id"]):
         raise InputError(

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,15 +34,19 @@ from mer_tasks.features.representations import (
 from mer_tasks.features.row import ClipRow, Work, clip_row, end_with
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import summary_names
+from mer_tasks.objects import ObjectStore
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from mer_tasks.catalog.dataset import Snapshot
 
 WORTH_A_PROCESS = 24
 """So many clips to compute pay for the seconds that one more process takes to start."""
+
+FETCHED = 256
+"""Clips whose parts are got from a store elsewhere at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +80,15 @@ def build_features(
     snapshot: "Snapshot",
     params: Params,
     workspace: Workspace,
-    clip_store: Path,
-    store: Path,
+    clip_store: ObjectStore,
+    store: ObjectStore,
     n_workers: int,
     device: str = "cpu",
 ) -> FeaturesReport:
     """Write every representation of `params.representations` into `workspace.features`, replaced as a whole.
 
     A folder for each, as `features/folder.py` explains, and `left_out.csv`, a row for each song whose clip is
-    missing or damaged, with the reason. The bytes depend on songs, settings and code alone, not on
+    missing or damaged, with the reason. What `compute_features` has put into the `store` is only gathered. The bytes depend on songs, settings and code alone, not on
     `n_workers`; on another `device` (as torch names it) the last digits of some numbers differ.
 
     Raises:
@@ -95,12 +100,36 @@ def build_features(
     shutil.rmtree(building, ignore_errors=True)  # of a run that was killed
     building.mkdir(parents=True)
     try:
-        report = _write(building, snapshot, params, clip_store, FeatureStore(store), n_workers, device)
+        report = _write(building, snapshot, params, clip_store, store, n_workers, device)
         _check_left_out(report, params.quality.max_lost_share, out)
         _replace(out, building)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return report
+
+
+def compute_features(
+    clips: Collection[str],
+    params: Params,
+    clip_store: ObjectStore,
+    store: ObjectStore,
+    n_workers: int,
+    device: str = "cpu",
+) -> tuple[int, dict[str, str]]:
+    """Compute what the `store` lacks of the representations of clips, given by SHA-256, for others to gather.
+
+    Returns how many clips something was computed of, and by SHA-256 why nothing can be of the others.
+
+    Raises:
+        InputError: a network cannot be had.
+    """
+    with tempfile.TemporaryDirectory(prefix="mer-") as folder:
+        readers, _ = _open(params, Path(folder), device)
+        work = Work(readers, (), clip_store, FeatureStore(store), params.features, device)
+        due = sorted(work.store.lacking(clips, _part_ids(readers)))
+        rows = dict(zip(due, _clip_rows(due, work, n_workers), strict=True))
+    reasons = {sha256: row.reason for sha256, row in rows.items() if row.reason}
+    return sum(row.computed for row in rows.values()), reasons
 
 
 def _check_left_out(report: FeaturesReport, most: float, out: Path) -> None:
@@ -119,8 +148,8 @@ def _write(
     out: Path,
     snapshot: "Snapshot",
     params: Params,
-    clip_store: Path,
-    store: FeatureStore,
+    clip_store: ObjectStore,
+    store: ObjectStore,
     n_workers: int,
     device: str,
 ) -> FeaturesReport:
@@ -128,8 +157,9 @@ def _write(
     readers, followed = _open(params, out, device)
     tables = tuple(name for name in readers if module_of(name).KEPT == "table")
     songs = _songs_with_clips(snapshot) if readers else _songs_with_clips(snapshot).iloc[:0]
-    clips = [clip_path(clip_store, sha256) for sha256 in sorted(set(songs["clip_sha256"]))]
-    rows = _clip_rows(clips, Work(readers, tables, store, params.features, device), n_workers)
+    clips = sorted(set(songs["clip_sha256"]))
+    work = Work(readers, tables, clip_store, FeatureStore(store), params.features, device)
+    rows = _clip_rows(clips, work, n_workers)
     n_computed, reasons = _write_parts(out, clips, rows, tables)
     left_out = songs.assign(reason=songs["clip_sha256"].map(reasons)).dropna(subset="reason")
     write_csv(left_out[["track_id", "reason"]], out / LEFT_OUT)
@@ -165,29 +195,43 @@ def _open(
     return readers, followed
 
 
-def _clip_rows(clips: list[Path], work: Work, n_workers: int) -> Iterator[ClipRow]:
+def _part_ids(readers: Mapping[str, ClipReader]) -> set[str]:
+    return {part.id for reader in readers.values() for part in reader.parts}
+
+
+def _clip_rows(clips: Sequence[str], work: Work, n_workers: int) -> Iterator[ClipRow]:
     """The clips' rows in order, computed in processes, with few in memory at a time."""
-    part_ids = {part.id for reader in work.readers.values() for part in reader.parts}
-    n_missing = sum(not all(work.store.holds(clip.stem, part_id) for part_id in part_ids) for clip in clips)
-    if n_missing:
+    lacking = work.store.lacking(clips, _part_ids(work.readers))
+    if lacking:
         summary_names(
             work.settings
         )  # compiles librosa once, here: processes that do it together spoil its cache
     with parallel_config("loky", initializer=end_with, initargs=(os.getpid(),)):
-        parallel = Parallel(n_jobs=min(n_workers, n_missing // WORTH_A_PROCESS + 1), return_as="generator")
-        rows = parallel(delayed(clip_row)(clip, work) for clip in clips)
+        parallel = Parallel(n_jobs=min(n_workers, len(lacking) // WORTH_A_PROCESS + 1), return_as="generator")
+        rows = parallel(
+            delayed(clip_row)(clip, lacking.get(clip, ()), work) for clip in _fetched(clips, work)
+        )
     return progress(rows, len(clips), "features", "clip")
 
 
+def _fetched(clips: Sequence[str], work: Work) -> Iterator[str]:
+    """The clips, each when what tables take of it has come from the store."""
+    part_ids = _part_ids({name: work.readers[name] for name in work.tables})
+    for start in range(0, len(clips), FETCHED):
+        some = clips[start : start + FETCHED]
+        work.store.fetch(some, part_ids)
+        yield from some
+
+
 def _write_parts(
-    out: Path, clips: Sequence[Path], rows: Iterator[ClipRow], tables: Sequence[str]
+    out: Path, clips: Sequence[str], rows: Iterator[ClipRow], tables: Sequence[str]
 ) -> tuple[int, dict[str, str]]:
     """Write tables, a file as soon as its clips are there; return how many clips were computed, and why others not.
 
     `rows` are those of `clips`, which are in the order of their hashes.
     """
     n_computed, reasons = 0, dict[str, str]()
-    for file, alike in part_files(clip.stem for clip in clips):
+    for file, alike in part_files(clips):
         found = {sha256: next(rows) for sha256 in alike}
         n_computed += sum(row.computed for row in found.values())
         reasons |= {sha256: row.reason for sha256, row in found.items() if row.reason}

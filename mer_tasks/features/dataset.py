@@ -11,6 +11,7 @@ from mer_tasks.errors import InputError
 from mer_tasks.features.folder import MANIFEST, VALUES, part_files, read_csv, read_meta, read_part_file
 from mer_tasks.features.representations import Computed, module_of
 from mer_tasks.features.store import FeatureStore
+from mer_tasks.objects import ObjectStore
 from mer_tasks.settings import RepresentationSettings
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, ImportError, zipfile.BadZipFile)
@@ -58,8 +59,8 @@ class StoredArrays:
         for part_id in self._parts:
             values = self._store.read(sha256, part_id)
             if values is None:
-                path = self._store.path(sha256, part_id)
-                raise InputError(f"{path}: missing or damaged; run mer features again")
+                place = self._store.place(sha256, part_id)
+                raise InputError(f"{place}: missing or damaged; run mer features again")
             parts.append(values)
         return self._assemble(parts, self._settings)
 
@@ -78,7 +79,7 @@ class Features:
     values: np.ndarray | StoredArrays
 
 
-def load_features(folder: Path, store: Path | None = None) -> Features:
+def load_features(folder: Path, store: ObjectStore | None = None) -> Features:
     """The representation in a data set's `folder`; arrays are read from the feature `store` as they are used.
 
     Raises:
@@ -118,7 +119,9 @@ def _rows(folder: Path, clips: tuple[str, ...], meta: dict[str, Any]) -> np.ndar
     return found
 
 
-def _arrays(folder: Path, clips: tuple[str, ...], meta: dict[str, Any], store: Path | None) -> StoredArrays:
+def _arrays(
+    folder: Path, clips: tuple[str, ...], meta: dict[str, Any], store: ObjectStore | None
+) -> StoredArrays:
     if store is None:
         raise InputError(f"{folder}: its values lie in the feature store, which was not given")
     return StoredArrays(clips, meta, FeatureStore(store))

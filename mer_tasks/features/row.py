@@ -4,9 +4,8 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,9 @@ from mer_tasks.features.parts import ClipParts
 from mer_tasks.features.representations import ClipReader
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.files import read_regular
+from mer_tasks.objects import ObjectStore
 from mer_tasks.settings import FeatureSettings
+from mer_tasks.workspace import clip_key
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Work:
 
     readers: Mapping[str, ClipReader]
     tables: tuple[str, ...]
+    clips: ObjectStore
     store: FeatureStore
     settings: FeatureSettings
     device: str
@@ -39,11 +41,11 @@ class ClipRow(NamedTuple):
     reason: str | None = None
 
 
-def clip_row(clip: Path, work: Work) -> ClipRow:
-    """The row of a clip, whose file is named by its SHA-256; all its parts are whole in the store then."""
-    sha256, settings = clip.stem, work.settings
+def clip_row(sha256: str, lacking: Collection[str], work: Work) -> ClipRow:
+    """The row of a clip, of which the store lacks the parts with these ids; all its parts are whole there then."""
+    settings = work.settings
     parts = ClipParts(
-        lambda: audible(decode(_clip_bytes(clip)), settings.sr, f"its clip {clip.name}"),
+        lambda: audible(decode(_clip_bytes(work.clips, sha256)), settings.sr, f"its clip {sha256}.mp3"),
         settings,
         work.device,
         (work.store, sha256),
@@ -51,7 +53,8 @@ def clip_row(clip: Path, work: Work) -> ClipRow:
     try:
         for reader in work.readers.values():
             for part in reader.parts:
-                parts[part]
+                if part.id in lacking or not work.store.objects.checks_itself:
+                    parts[part]
         tables = {name: work.readers[name].read(parts) for name in work.tables}
     except AudioError as error:
         return ClipRow({}, reason=str(error))
@@ -69,11 +72,13 @@ def end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _clip_bytes(clip: Path) -> bytes:
-    try:
-        content = read_regular(clip)
-    except OSError as error:
-        raise AudioError(f"its clip {clip.name} is not in the clip store; run mer clips") from error
-    if hashlib.sha256(content).hexdigest() != clip.stem:
-        raise AudioError(f"its clip {clip.name} is damaged in the clip store; run mer verify, then mer clips")
-    return content
+def _clip_bytes(store: ObjectStore, sha256: str) -> bytes:
+    """The bytes of a clip; a copy of it that is damaged is got anew."""
+    for find in (store.local, store.fresh):
+        try:
+            content = read_regular(find(clip_key(sha256)))
+        except OSError as error:
+            raise AudioError(f"its clip {sha256}.mp3 is not in the clip store; run mer clips") from error
+        if hashlib.sha256(content).hexdigest() == sha256:
+            return content
+    raise AudioError(f"its clip {sha256}.mp3 is damaged in the clip store; run mer verify, then mer clips")

@@ -1,13 +1,15 @@
 """Each part of a clip, computed once and kept under the SHA-256 of the clip's bytes and the part's key."""
 
 import zipfile
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mer_tasks.files import replacing
+from mer_tasks.objects import ObjectStore
 
 if TYPE_CHECKING:
     from mer_tasks.features.parts import Part
@@ -18,28 +20,45 @@ DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zip
 
 @dataclass(frozen=True, slots=True)
 class FeatureStore:
-    """The parts in a folder. Files are written whole or not at all."""
+    """The parts as objects, each there whole or not at all."""
 
-    folder: Path
+    objects: ObjectStore
 
-    def path(self, sha256: str, part_id: str) -> Path:
-        """Where the part with this id of the clip with these bytes lies."""
-        return self.folder / part_id / sha256[:2] / f"{sha256}.npz"
+    def place(self, sha256: str, part_id: str) -> str:
+        """Where the part with this id of the clip with these bytes lies, for a person."""
+        return f"{self.objects}/{_key(sha256, part_id)}"
 
-    def holds(self, sha256: str, part_id: str) -> bool:
-        """Whether a part is there; whether it is whole shows when it is read."""
-        return self.path(sha256, part_id).is_file()
+    def lacking(self, clips: Collection[str], part_ids: Collection[str]) -> dict[str, set[str]]:
+        """The ids of the parts that are not there, for each of the clips that lacks some; nothing is read."""
+        found: dict[str, set[str]] = {}
+        for part_id in part_ids:
+            for sha256 in set(clips).difference(PurePath(key).stem for key in self.objects.keys(part_id)):
+                found.setdefault(sha256, set()).add(part_id)
+        return found
+
+    def fetch(self, clips: Iterable[str], part_ids: Iterable[str]) -> None:
+        """Get parts of several clips at a time, which `read` then finds here."""
+        self.objects.fetch([_key(sha256, part_id) for sha256, part_id in product(clips, part_ids)])
 
     def read(self, sha256: str, part_id: str) -> np.ndarray | None:
         """The values of a part, or None when they are not there or damaged."""
-        try:
-            with np.load(self.path(sha256, part_id)) as stored:
-                values: np.ndarray = stored["values"]
-        except DAMAGED:
-            return None
-        return values
+        key = _key(sha256, part_id)
+        for find in (self.objects.local, self.objects.fresh):  # a copy may be damaged
+            try:
+                with np.load(find(key)) as stored:
+                    values: np.ndarray = stored["values"]
+                return values
+            except FileNotFoundError:
+                return None
+            except DAMAGED:
+                continue
+        return None
 
     def keep(self, sha256: str, part: "Part", values: np.ndarray) -> None:
         """Write the values of a part."""
-        with replacing(self.path(sha256, part.id)) as temporary, temporary.open("wb") as file:
+        with self.objects.writing(_key(sha256, part.id)) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, values=values)
+
+
+def _key(sha256: str, part_id: str) -> str:
+    return f"{part_id}/{sha256[:2]}/{sha256}.npz"

@@ -21,7 +21,7 @@ from mer_tasks.registry.connection import connected
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.training_data import read_training_data
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 
 TABLE, PREFIX = "summary", "proxy_"
 """The representation whose columns are compared, and how the names of those begin that a person can read."""
@@ -96,7 +96,7 @@ def _moods(champion: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> 
     clips = songs["clip_sha256"].dropna()
     for sha256 in progress(clips, len(clips), f"{champion.version} on new songs"):
         try:
-            moods.append(champion.predict(clip_path(machine.clip_store, sha256)).mood)
+            moods.append(champion.predict(machine.clip_store.local(clip_key(sha256))).mood)
         except InputError:
             continue
     return moods

@@ -19,7 +19,7 @@ from mer_tasks.registry.significance import accuracy_low, sign_flip_p_value
 from mer_tasks.registry.training_data import TrainingData, read_training_data
 from mer_tasks.registry.verdict import Check, Verdict, passed_or_refused
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 
 BY_FORCE = "a person may decide with --force"
 
@@ -192,7 +192,7 @@ def answers(model: RegisteredModel, songs: pd.DataFrame, machine: Machine) -> pd
     Beside them `track_id`, `artist` (the first one) and `mood`. A whole clip that it cannot use has the mood "none".
     """
     shown = progress(songs["clip_sha256"], len(songs), f"{model.version} on the holdout")
-    found = pd.DataFrame([_answer(model, clip_path(machine.clip_store, sha256)) for sha256 in shown])
+    found = pd.DataFrame([_answer(model, machine.clip_store.local(clip_key(sha256))) for sha256 in shown])
     return (
         songs[["track_id", "mood"]]
         .reset_index(drop=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mer_tasks.audio.store import find_flaw
 from mer_tasks.catalog.dataset import read_snapshot
 from mer_tasks.evaluation.folds import split
-from mer_tasks.files import sha256_of
 from mer_tasks.registry.training_data import TrainingData
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace
 
 NAMED = 3
 """So many damaged clips are named; the rest is counted."""
@@ -59,11 +59,6 @@ def new_songs(
     for training in trainings:
         known |= training.knows(holdout).to_numpy(bool)
     unknown = holdout[~known]
-    whole = [_is_whole(machine, sha256) for sha256 in unknown["clip_sha256"]]
+    whole = [find_flaw(machine.clip_store, sha256) is None for sha256 in unknown["clip_sha256"]]
     damaged = tuple(unknown["track_id"][~np.array(whole, bool)])
     return NewSongs(unknown[np.array(whole, bool)].reset_index(drop=True), int(known.sum()), damaged)
-
-
-def _is_whole(machine: Machine, sha256: str) -> bool:
-    clip = clip_path(machine.clip_store, sha256)
-    return clip.is_file() and sha256_of(clip) == sha256

@@ -33,7 +33,7 @@ from mer_tasks.registry.process import (
 from mer_tasks.registry.sounds import write_sounds
 from mer_tasks.registry.training_data import training_data, write_training_data
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,9 +144,10 @@ def _check_against_training(
     """Ask for clips, of songs that the model was not trained on if there are any: other code answers otherwise."""
     clips = snapshot.songs.set_index("track_id")["clip_sha256"].dropna().to_dict()
     rows = [row for row in _own_predictions(result).to_dict("records") if row["track_id"] in clips]
-    pairs = [(row, clip_path(machine.clip_store, clips[row["track_id"]])) for row in rows]
-    for row, path in [pair for pair in pairs if pair[1].is_file()][:CHECKED_CLIPS]:
-        found = process.predict(path)
+    stored = machine.clip_store.stamps([clip_key(clips[row["track_id"]]) for row in rows])
+    rows = [row for row in rows if clip_key(clips[row["track_id"]]) in stored]
+    for row in rows[:CHECKED_CLIPS]:
+        found = process.predict(machine.clip_store.local(clip_key(clips[row["track_id"]])))
         for mood in MOODS:
             if not abs(found[mood] - row[mood]) <= TOLERANCE:
                 raise InputError(

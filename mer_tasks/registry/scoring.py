@@ -14,7 +14,7 @@ from mer_tasks.registry.lookup import find_version
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.process import SongError
 from mer_tasks.settings import Machine
-from mer_tasks.workspace import clip_path
+from mer_tasks.workspace import clip_key
 
 BATCH = 20
 """Songs a transaction: a process that is killed has lost seconds of work."""
@@ -84,7 +84,7 @@ def _ask(
     """What a process that is free answers for a song; the song and the reason where it is to be asked again."""
     model = models.get()
     try:
-        found = model.predict(clip_path(machine.clip_store, sha256))
+        found = model.predict(machine.clip_store.local(clip_key(sha256)))
     except InputError as error:
         if isinstance(error.__cause__, SongError):
             return ClipAnswer(track_id, sha256, reason=str(error.__cause__))

@@ -18,7 +18,7 @@ from mer_tasks.registry.connection import connected
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.process import TOLERANCE
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 
 SERVE_CHECK = "mer.serve_check"
 """The tag of a version with what came of its last check."""
@@ -96,10 +96,12 @@ def _ask(machine: Machine, uri: str, number: str, clips: list[Path]) -> ServeChe
 def _clips(workspace: Workspace, machine: Machine) -> list[Path]:
     """A few of the snapshot's clips that are in the store."""
     hashes = read_snapshot(workspace.snapshot).songs["clip_sha256"].dropna()
-    clips = [path for path in (clip_path(machine.clip_store, one) for one in hashes if one) if path.is_file()]
-    if not clips:
+    keys = [clip_key(sha256) for sha256 in hashes if sha256]
+    stored = machine.clip_store.stamps(keys)
+    keys = [key for key in keys if key in stored]
+    if not keys:
         raise InputError(f"{workspace.snapshot}: has no clip in {machine.clip_store}; run mer clips")
-    return clips[:: max(1, len(clips) // SONGS)][:SONGS]
+    return [machine.clip_store.local(key) for key in keys[:: max(1, len(keys) // SONGS)][:SONGS]]
 
 
 def _timed(act: Callable[[], T]) -> tuple[T, float]:

@@ -15,10 +15,11 @@ from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.informative import margins, most_informative
 from mer_tasks.files import write_text
+from mer_tasks.objects import ObjectStore
 from mer_tasks.progress import progress
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import clip_path
+from mer_tasks.workspace import clip_key
 
 KEPT_EVERY = 50
 """After so many new answers all are written, so that a run that is stopped goes on where it was."""
@@ -123,13 +124,13 @@ class _Answers:
         except (FileNotFoundError, ValueError):
             self.of = {}
 
-    def ask(self, model: RegisteredModel, clips: Iterable[str], store: Path) -> dict[str, str]:
+    def ask(self, model: RegisteredModel, clips: Iterable[str], store: ObjectStore) -> dict[str, str]:
         """Ask for those that are not known yet; return why clips have no answer."""
         new, reasons = [sha256 for sha256 in clips if sha256 not in self.of], dict[str, str]()
         try:
             for place, sha256 in enumerate(progress(new, len(new), "answers"), start=1):
                 try:
-                    self.of[sha256] = model.answer(clip_path(store, sha256))._asdict()
+                    self.of[sha256] = model.answer(store.local(clip_key(sha256)))._asdict()
                 except InputError as error:
                     reasons[sha256] = str(error)
                 if place % KEPT_EVERY == 0:

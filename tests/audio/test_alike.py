@@ -11,10 +11,12 @@ import pytest
 import soundfile
 from scipy.signal import correlate
 
-from mer_tasks.audio.cut import clip_path, cut_clip, load_clip
+from mer_tasks.audio.cut import cut_clip, load_clip
 from mer_tasks.audio.decode import AudioError, decode
 from mer_tasks.audio.silence import audible
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import ClipSettings, Params
+from mer_tasks.workspace import clip_key
 
 SR, SONG_S, CLIP_S = 44100, 12.0, 3.0
 READ_SR = 22050
@@ -162,7 +164,7 @@ def level_db(y: np.ndarray) -> float:
 
 def assert_alike(song: Path, settings: ClipSettings, store: Path) -> np.ndarray:
     """The song and its stored clip are decoded alike; return what models read."""
-    clip = clip_path(store, cut_clip(song, store, settings).sha256)
+    clip = store / clip_key(cut_clip(song, FolderStore(store), settings).sha256)
     trained, answered = (
         audible(decode(clip.read_bytes()), READ_SR, "clip"),
         load_clip(song, settings, READ_SR),
@@ -220,7 +222,7 @@ def test_what_nobody_hears_is_silent_in_training_and_in_answers(
     song = tmp_path / "song.wav"
     soundfile.write(song, NOTHING[name], SR, subtype="FLOAT")
     for use in (
-        lambda: cut_clip(song, tmp_path / "clips", settings),
+        lambda: cut_clip(song, FolderStore(tmp_path / "clips"), settings),
         lambda: load_clip(song, settings, READ_SR),
     ):
         with pytest.raises(AudioError, match=r"^song\.wav: is silent$"):
@@ -233,7 +235,7 @@ def test_channels_that_cancel_are_named(left_over: float, tmp_path: Path, settin
     song = tmp_path / "song.wav"
     soundfile.write(song, music(channels=1) * [1.0, left_over - 1.0] + 0.1, SR)
     for use in (
-        lambda: cut_clip(song, tmp_path / "clips", settings),
+        lambda: cut_clip(song, FolderStore(tmp_path / "clips"), settings),
         lambda: load_clip(song, settings, READ_SR),
     ):
         with pytest.raises(AudioError, match=r"^song\.wav: is silent as one channel, as its channels cancel"):

@@ -15,10 +15,12 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mer_tasks.audio.cut import SLACK_S, clip_path, cut_clip, load_clip, window
+from mer_tasks.audio.cut import SLACK_S, cut_clip, load_clip, window
 from mer_tasks.audio.decode import AudioError, decode
 from mer_tasks.files import sha256_of
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import ClipSettings, Params, load_params
+from mer_tasks.workspace import clip_key
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = load_params(ROOT / "params.yaml").clips
@@ -77,8 +79,8 @@ def test_window_needs_enough() -> None:
 
 def test_clip_is_what_was_measured(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
-    clip = cut_clip(song, tmp_path / "clips", settings)
-    stored = clip_path(tmp_path / "clips", clip.sha256)
+    clip = cut_clip(song, FolderStore(tmp_path / "clips"), settings)
+    stored = tmp_path / "clips" / clip_key(clip.sha256)
     sound = decode(stored)
     assert stored == tmp_path / "clips" / clip.sha256[:2] / f"{clip.sha256}.mp3"
     assert sha256_of(stored) == clip.sha256
@@ -91,8 +93,8 @@ def test_clip_is_what_was_measured(tmp_path: Path, settings: ClipSettings) -> No
 
 def test_clip_is_the_songs_second_quarter(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
-    clip = cut_clip(song, tmp_path / "clips", settings)
-    decoded = decode(clip_path(tmp_path / "clips", clip.sha256)).y[0]
+    clip = cut_clip(song, FolderStore(tmp_path / "clips"), settings)
+    decoded = decode(tmp_path / "clips" / clip_key(clip.sha256)).y[0]
     original = decode(song, 3.0, 3.0).y[0]
     n = min(len(decoded), len(original))
     assert np.corrcoef(decoded[:n], original[:n])[0, 1] > 0.98
@@ -103,51 +105,60 @@ def test_excerpt_gives_the_clip_of_the_song(tmp_path: Path, settings: ClipSettin
     excerpt = tmp_path / "excerpt.wav"
     sound = decode(song, 3.0, 4.0)  # a second more than the clip
     soundfile.write(excerpt, sound.y.T, sound.sr, subtype="FLOAT")
-    clip = cut_clip(excerpt, tmp_path / "clips", settings, start_s=3.0)
-    assert clip == cut_clip(song, tmp_path / "clips", settings)
+    clip = cut_clip(excerpt, FolderStore(tmp_path / "clips"), settings, start_s=3.0)
+    assert clip == cut_clip(song, FolderStore(tmp_path / "clips"), settings)
 
 
 def test_excerpt_keeps_the_rules_of_songs(tmp_path: Path, settings: ClipSettings) -> None:
     with pytest.raises(AudioError, match=r"^short\.wav: is 1\.0 s long; a clip needs 2 s$"):
-        cut_clip(write_song(tmp_path / "short.wav", 1.0), tmp_path / "clips", settings, start_s=60.0)
+        cut_clip(
+            write_song(tmp_path / "short.wav", 1.0), FolderStore(tmp_path / "clips"), settings, start_s=60.0
+        )
     with pytest.raises(AudioError, match=r"^nothing\.wav: is silent$"):
-        cut_clip(write_song(tmp_path / "nothing.wav", 3.0, gain=0.0), tmp_path / "clips", settings, 60.0)
+        cut_clip(
+            write_song(tmp_path / "nothing.wav", 3.0, gain=0.0),
+            FolderStore(tmp_path / "clips"),
+            settings,
+            60.0,
+        )
 
 
 def test_equal_songs_give_equal_bytes(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     copy = shutil.copyfile(song, tmp_path / "other name.wav")
-    assert cut_clip(song, tmp_path / "one", settings) == cut_clip(copy, tmp_path / "two", settings)
+    assert cut_clip(song, FolderStore(tmp_path / "one"), settings) == cut_clip(
+        copy, FolderStore(tmp_path / "two"), settings
+    )
 
 
 def test_store_holds_clips_and_nothing_else(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     store = tmp_path / "clips"
-    clips = {cut_clip(song, store, settings), cut_clip(song, store, settings)}
+    clips = {cut_clip(song, FolderStore(store), settings), cut_clip(song, FolderStore(store), settings)}
     assert [path for path in store.rglob("*") if path.is_file()] == [
-        clip_path(store, clip.sha256) for clip in clips
+        (store / clip_key(clip.sha256)) for clip in clips
     ]
 
 
 def test_damaged_clip_in_the_store_is_mended(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
     store = tmp_path / "clips"
-    stored = clip_path(store, cut_clip(song, store, settings).sha256)
+    stored = store / clip_key(cut_clip(song, FolderStore(store), settings).sha256)
     stored.write_bytes(b"half")
-    assert cut_clip(song, store, settings).sha256 == sha256_of(stored)
+    assert cut_clip(song, FolderStore(store), settings).sha256 == sha256_of(stored)
 
 
 def test_what_is_a_clip_already_keeps_its_bytes(tmp_path: Path, settings: ClipSettings) -> None:
     mp3 = mp3_of(write_song(tmp_path / "clip.wav", seconds=3.2))
-    clip = cut_clip(mp3, tmp_path / "clips", settings)
+    clip = cut_clip(mp3, FolderStore(tmp_path / "clips"), settings)
     assert (clip.sha256, clip.start_s) == (sha256_of(mp3), 0.0)
-    again = cut_clip(clip_path(tmp_path / "clips", clip.sha256), tmp_path / "clips", settings)
+    again = cut_clip(tmp_path / "clips" / clip_key(clip.sha256), FolderStore(tmp_path / "clips"), settings)
     assert again == clip
 
 
 def test_clip_from_the_very_start_of_an_mp3_is_cut(tmp_path: Path, settings: ClipSettings) -> None:
     mp3 = mp3_of(write_song(tmp_path / "song.wav", seconds=12.0))
-    clip = cut_clip(mp3, tmp_path / "clips", settings.model_copy(update={"start_fraction": 0.0}))
+    clip = cut_clip(mp3, FolderStore(tmp_path / "clips"), settings.model_copy(update={"start_fraction": 0.0}))
     assert clip.duration_s == pytest.approx(3.0, abs=0.06)
 
 
@@ -165,7 +176,7 @@ def test_rates_and_channels_an_mp3_lacks(
     tmp_path: Path, settings: ClipSettings, sr: int, channels: int, clip_sr: int, clip_channels: int
 ) -> None:
     song = write_song(tmp_path / "song.wav", seconds=4.0, sr=sr, channels=channels)
-    clip = cut_clip(song, tmp_path / "clips", settings)
+    clip = cut_clip(song, FolderStore(tmp_path / "clips"), settings)
     assert (clip.sr, clip.channels) == (clip_sr, clip_channels)
     assert clip.duration_s == pytest.approx(3.0, abs=0.2)
 
@@ -174,14 +185,14 @@ def test_rates_and_channels_an_mp3_lacks(
 def test_silence_is_left_out(tmp_path: Path, settings: ClipSettings, gain: float) -> None:
     song = write_song(tmp_path / "nothing.wav", seconds=4.0, gain=gain)
     with pytest.raises(AudioError, match=r"^nothing\.wav: is silent$"):
-        cut_clip(song, tmp_path / "clips", settings)
+        cut_clip(song, FolderStore(tmp_path / "clips"), settings)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 1.9])
 def test_short_songs_are_left_out(tmp_path: Path, settings: ClipSettings, seconds: float) -> None:
     song = write_song(tmp_path / "short.wav", seconds=seconds)
     with pytest.raises(AudioError, match=rf"^short\.wav: is {seconds} s long; a clip needs 2 s$"):
-        cut_clip(song, tmp_path / "clips", settings)
+        cut_clip(song, FolderStore(tmp_path / "clips"), settings)
     assert not (tmp_path / "clips").exists()
 
 
@@ -189,11 +200,11 @@ def test_truncated_song_is_cut_from_what_is_left(tmp_path: Path, settings: ClipS
     mp3 = mp3_of(write_song(tmp_path / "song.wav", seconds=24.0))
     content = mp3.read_bytes()
     mp3.write_bytes(content[: len(content) // 2])
-    clip = cut_clip(mp3, tmp_path / "clips", settings)
+    clip = cut_clip(mp3, FolderStore(tmp_path / "clips"), settings)
     assert clip.start_s == pytest.approx(3.0, abs=0.2)
     mp3.write_bytes(content[: len(content) // 24])
     with pytest.raises(AudioError, match=r"^song\.mp3: is .* s long; a clip needs 2 s$"):
-        cut_clip(mp3, tmp_path / "clips", settings)
+        cut_clip(mp3, FolderStore(tmp_path / "clips"), settings)
 
 
 def test_no_room_for_a_clip_is_no_fault_of_the_song(
@@ -206,7 +217,7 @@ def test_no_room_for_a_clip_is_no_fault_of_the_song(
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))  # which ends ffmpeg
     try:
         with pytest.raises(OSError) as caught:
-            cut_clip(song, tmp_path / "clips", settings)
+            cut_clip(song, FolderStore(tmp_path / "clips"), settings)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert caught.value.errno == errno.EFBIG
@@ -229,7 +240,7 @@ def test_the_disk_that_is_full_is_named(
         pytest.skip("no disk can be mounted here")
     try:
         with pytest.raises(OSError, match="No space left") as caught:
-            cut_clip(song, tmp_path / "clips", settings)
+            cut_clip(song, FolderStore(tmp_path / "clips"), settings)
     finally:
         subprocess.run(["umount", tmp_path / full], check=True)
     assert tmp_path / full in Path(caught.value.filename).parents
@@ -237,8 +248,8 @@ def test_the_disk_that_is_full_is_named(
 
 def test_model_hears_what_the_clip_holds(tmp_path: Path, settings: ClipSettings) -> None:
     song = write_song(tmp_path / "song.wav", seconds=12.0)
-    clip = cut_clip(song, tmp_path / "clips", settings)
-    stored = clip_path(tmp_path / "clips", clip.sha256)
+    clip = cut_clip(song, FolderStore(tmp_path / "clips"), settings)
+    stored = tmp_path / "clips" / clip_key(clip.sha256)
     from_song, from_clip = load_clip(song, settings, 22050), load_clip(stored.read_bytes(), settings, 22050)
     assert from_song.shape == (3 * 22050,)
     assert np.corrcoef(from_song, from_clip[: len(from_song)])[0, 1] > 0.98

@@ -18,8 +18,9 @@ from mer_tasks.catalog.queue import ClaimPolicy, claim_songs, n_due, tidy_queue
 from mer_tasks.catalog.schema import clips
 from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.domain import Clip, ClipOutcome, Failure
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Machine, Params
-from mer_tasks.workspace import clip_path
+from mer_tasks.workspace import clip_key
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(days=1)
@@ -45,7 +46,7 @@ def cut(
     """Put some bytes into the store and record them as the song's clip."""
     written = (content or f"clip of {song} by {recipe}").encode()
     sha256 = hashlib.sha256(written).hexdigest()
-    clip = clip_path(store, sha256)
+    clip = store / clip_key(sha256)
     clip.parent.mkdir(parents=True, exist_ok=True)
     clip.write_bytes(written)
     record_clip(catalog, ClipOutcome(song, replace(CLIP, sha256=sha256)), recipe, at)
@@ -56,7 +57,7 @@ def look(
     catalog: Catalog, store: Path, recipe: str = "r", at: datetime = LATER
 ) -> tuple[int, dict[str, str]]:
     """How many songs have a whole clip, and why the others have lost theirs."""
-    found = check_store(catalog, ["x"], recipe, store, 2, at)
+    found = check_store(catalog, ["x"], recipe, FolderStore(store), 2, at)
     return found.kept, {clip.track_id: clip.reason for clip in found.lost}
 
 
@@ -177,7 +178,7 @@ def test_verifying_reads_every_clip_of_any_recipe_and_believes_no_date(
     old.write_bytes(b"altered")
     clip = cut(catalog, store, "b")
     clip.write_bytes(b"altered")
-    found = list(verify_clips(catalog, store, 2, LATER))
+    found = list(verify_clips(catalog, FolderStore(store), 2, LATER))
     assert (len(found), count_clips(catalog)) == (4, 2)
     assert {(clip.track_id, clip.sha256, clip.kind) for clips in found for clip in clips} == {
         ("a", old.stem, "altered"),
@@ -186,7 +187,7 @@ def test_verifying_reads_every_clip_of_any_recipe_and_believes_no_date(
     assert (store / ".whole.json").read_text() == notes
     assert due(catalog) == ["b"]
     assert due(catalog, ClaimPolicy(("x",), "s")) == ["a", "c"]  # b is claimed
-    assert list(verify_clips(catalog, store, 2, LATER)) == [(), ()]
+    assert list(verify_clips(catalog, FolderStore(store), 2, LATER)) == [(), ()]
 
 
 def test_a_stopped_verification_has_recorded_what_it_found(
@@ -196,11 +197,11 @@ def test_a_stopped_verification_has_recorded_what_it_found(
     bring(catalog, tmp_path, "a", "b", "c")
     for song in "abc":
         cut(catalog, store, song).unlink()
-    pages = verify_clips(catalog, store, 1, LATER)
+    pages = verify_clips(catalog, FolderStore(store), 1, LATER)
     (first,) = next(pages)
     del pages
     assert due(catalog) == [first.track_id]
-    assert sum(map(len, verify_clips(catalog, store, 1, LATER))) == 2
+    assert sum(map(len, verify_clips(catalog, FolderStore(store), 1, LATER))) == 2
 
 
 def test_killed_between_taking_away_and_recording_the_clip_is_missing_next_time(
@@ -258,9 +259,9 @@ def test_a_machine_without_clips_reports_nobody_else_s_as_lost(
     bring(catalog, tmp_path, "a", "b")
     cut(catalog, tmp_path / "elsewhere", "a")
     assert watch_store(catalog, ["x"], "r", machine) == ()
-    machine.clip_store.mkdir(parents=True)
+    machine.clip_store.prepare()
     assert watch_store(catalog, ["x"], "r", machine) == ()
-    cut(catalog, machine.clip_store, "b")
+    cut(catalog, machine.home / "clips", "b")
     assert [clip.track_id for clip in watch_store(catalog, ["x"], "r", machine)] == ["a"]
 
 

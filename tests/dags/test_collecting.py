@@ -40,7 +40,8 @@ def test_what_airflow_will_run(bag: DagBag) -> None:
         },
         "collect_clips": {
             "plan": (["collect", "summarise"], "default_pool", "all_success", False),
-            "collect": (["announce", "summarise"], "downloads", "all_success", True),
+            "collect": (["announce", "compute", "summarise"], "downloads", "all_success", False),
+            "compute": ([], "default_pool", "all_success", False),
             "summarise": ([], "default_pool", "all_done", False),
             "announce": ([], "default_pool", "all_done", False),
         },
@@ -74,6 +75,8 @@ def project(tmp_path: Path, write_tone: Callable[..., Path], monkeypatch: pytest
         (tmp_path / "music" / f"{chart}.m3u").write_text("\n".join(("#EXTM3U", *lines, "")))
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     values["clips"] |= {"duration_s": 1.0, "min_duration_s": 0.5}
+    values["representations"] = {"summary": {}}
+    values["models"] = {"logistic_regression": values["models"]["logistic_regression"]}
     values["snapshot"]["collections"] = ["happy", "sad", "absent"]  # which stops no other
     values["charts"] = {
         chart: {"source": "file", "location": f"music/{chart}.m3u", "mood": mood}
@@ -118,10 +121,13 @@ def test_charts_are_read_and_their_songs_collected(project: Path, database: None
     }
     assert [report["n_entries"] for report in summary] == [1]
 
-    states, summary = outcome(dags["collect_clips"])
+    states, summary = outcome(dags["collect_clips"], batch=2)
     assert {state for found in states.values() for state in found} == {"success"}
+    assert (len(states["collect"]), len(states["compute"])) == (2, 2)
     assert (summary["new"], summary["failed"]) == (3, {})
-    assert len(list((project / "var" / "clips").glob("*/*.mp3"))) == 3
+    clips = {path.stem for path in (project / "var" / "clips").glob("*/*.mp3")}
+    assert len(clips) == 3
+    assert {path.stem for path in (project / "var" / "features").glob("summary-*/*/*.npz")} == clips
 
     states, summary = outcome(dags["collect_clips"])
     assert (states["collect"], states["announce"]) == (["skipped"], ["skipped"])

@@ -18,6 +18,7 @@ from mer_tasks.catalog.dataset import (
 from mer_tasks.domain import MOODS, SPOTIFY_FEATURES
 from mer_tasks.features.build import build_features
 from mer_tasks.features.folder import MANIFEST, part_files, write_csv, write_meta, write_part_file
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Params, parse_params
 from mer_tasks.workspace import Workspace
 
@@ -44,7 +45,14 @@ def make_workspace(root: Path, params: Params, n_artists: int = N_ARTISTS) -> Wo
         update={"representations": {"spotify": params.representations["spotify"]}}
     )
     snapshot = read_snapshot(workspace.snapshot)
-    build_features(snapshot, spotify_only, workspace, root / "clips", root / "store", n_workers=1)
+    build_features(
+        snapshot,
+        spotify_only,
+        workspace,
+        FolderStore(root / "clips"),
+        FolderStore(root / "store"),
+        n_workers=1,
+    )
     write_summary(workspace, songs, summary_of(songs))
     return workspace
 

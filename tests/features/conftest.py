@@ -12,6 +12,7 @@ from mer_tasks.audio.cut import cut_clip
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.features.representations.frames import Settings as FramesSettings
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Params, load_params
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         song = folder.parent / f"{hz}.wav"
         t = np.arange(round(3.2 * 22050)) / 22050
         soundfile.write(song, 0.3 * np.sin(2 * np.pi * hz * t) * (1 + np.sin(12 * t)) / 2, 22050)
-        found[f"tone-{hz}"] = cut_clip(song, folder, short).sha256
+        found[f"tone-{hz}"] = cut_clip(song, FolderStore(folder), short).sha256
     return found
 
 

@@ -19,13 +19,14 @@ from mer_tasks.audio.decode import decode, mono
 from mer_tasks.catalog.dataset import Snapshot
 from mer_tasks.domain import SPOTIFY_FEATURES
 from mer_tasks.errors import InputError
-from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features
+from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features, compute_features
 from mer_tasks.features.dataset import load_features
 from mer_tasks.features.left_out import left_out_alert
 from mer_tasks.features.representations import ClipReader, takes_audio
 from mer_tasks.features.row import ClipRow
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 from tests.features.conftest import Songs
 
 MISSING, DAMAGED, NO_CLIP = "missing", "damaged", "no clip"
@@ -52,7 +53,9 @@ def build(tmp_path: Path, clips: dict[str, str], quick: Params) -> Build:
         params: Params = quick,
     ) -> FeaturesReport:
         workspace = Workspace(tmp_path / root)
-        return build_features(snapshot, params, workspace, clip_store, tmp_path / store, n_workers)
+        return build_features(
+            snapshot, params, workspace, FolderStore(clip_store), FolderStore(tmp_path / store), n_workers
+        )
 
     return run
 
@@ -77,11 +80,11 @@ def test_each_song_has_what_serving_computes_of_its_clip(
     assert (report.clips, report.computed, report.spotify) == (3, 3, 2)
     workspace = Workspace(tmp_path / "project")
     for name in filter(takes_audio, quick.representations):
-        features = load_features(workspace.representation(name), tmp_path / "store")
+        features = load_features(workspace.representation(name), FolderStore(tmp_path / "store"))
         reader = ClipReader(quick, name, workspace.representation(name))
         assert (features.kind, features.track_ids, features.names) == (name, TONES, reader.names)
         for place, track_id in enumerate(TONES):
-            y = mono(decode(clip_path(Path(clips["store"]), clips[track_id])), quick.features.sr)
+            y = mono(decode(Path(clips["store"]) / clip_key(clips[track_id])), quick.features.sr)
             values = reader.compute(y)
             assert values.dtype == features.values[place].dtype == np.float32
             np.testing.assert_array_equal(features.values[place], values)
@@ -93,7 +96,9 @@ def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everythin
     shapes |= {"resnet18_windows": (3, 512, 5), "musicnn_patches": (3, 200, 10)}
     shapes |= {"image": (3, 65, 323), "frames": (3, 33, 323)}
     for name, shape in shapes.items():
-        features = load_features(Workspace(tmp_path / "project").representation(name), tmp_path / "store")
+        features = load_features(
+            Workspace(tmp_path / "project").representation(name), FolderStore(tmp_path / "store")
+        )
         assert features.values.shape == shape
         assert len(features.names) == shape[1]
     assert features.names[-2:] == ("mel_31", "rms_0")
@@ -132,7 +137,7 @@ def test_spotify_rows_are_the_songs_with_all_eleven(
 def test_bad_clips_are_rows_with_a_reason(
     tmp_path: Path, clips: dict[str, str], build: Build, everything: Snapshot
 ) -> None:
-    clip_path(tmp_path / "clips", clips["tone-440"]).write_bytes(b"half a song")
+    (tmp_path / "clips" / clip_key(clips["tone-440"])).write_bytes(b"half a song")
     report = build(everything)
     assert report.left_out == (
         (MISSING, f"its clip {'0' * 64}.mp3 is not in the clip store; run mer clips"),
@@ -144,7 +149,7 @@ def test_bad_clips_are_rows_with_a_reason(
     left_out = pd.read_csv(tmp_path / "project/data/features/left_out.csv")
     assert tuple(left_out.itertuples(index=False, name=None)) == report.left_out
     for name in ("image", "summary"):
-        features = load_features(tmp_path / "project/data/features" / name, tmp_path / "store")
+        features = load_features(tmp_path / "project/data/features" / name, FolderStore(tmp_path / "store"))
         assert features.track_ids == ("tone-220", "tone-880")
     assert report.summary.endswith("2 left out (left_out.csv)")
 
@@ -162,6 +167,20 @@ def test_only_new_clips_are_computed(songs: Songs, build: Build) -> None:
     assert build(two).computed == 2
     assert build(two).computed == 0
     assert build(songs(["tone-880", "tone-220", "tone-440"])).computed == 1
+
+
+def test_what_was_computed_before_is_only_gathered(
+    tmp_path: Path, clips: dict[str, str], quick: Params, songs: Songs, build: Build, everything: Snapshot
+) -> None:
+    wanted = {*everything.songs["clip_sha256"].dropna()}
+    stores = (FolderStore(tmp_path / "clips"), FolderStore(tmp_path / "store"))
+    computed, reasons = compute_features(wanted, quick, *stores, n_workers=1)
+    assert (computed, list(reasons)) == (3, [NOWHERE[MISSING]])
+    assert "is not in the clip store; run mer clips" in reasons[NOWHERE[MISSING]]
+    assert compute_features(wanted, quick, *stores, n_workers=1)[0] == 0
+    assert build(everything).computed == 0
+    build(everything, "untouched", store="another store")
+    assert contents(tmp_path / "project") == contents(tmp_path / "untouched")
 
 
 def test_only_what_a_new_song_touches_is_written_anew(tmp_path: Path, songs: Songs, build: Build) -> None:
@@ -202,7 +221,9 @@ def test_songs_without_any_clip(tmp_path: Path, songs: Songs, build: Build) -> N
     report = build(songs([NO_CLIP], spotify=(NO_CLIP,)))
     assert (report.clips, report.spotify, report.left_out) == (0, 1, ())
     folder = tmp_path / "project/data/features"
-    image, summary = (load_features(folder / name, tmp_path / "store") for name in ("image", "summary"))
+    image, summary = (
+        load_features(folder / name, FolderStore(tmp_path / "store")) for name in ("image", "summary")
+    )
     assert image.values.shape == (0, 65, 323)
     assert summary.values.shape == (0, 428)
     assert image.values[np.array([], int)].shape == (0, 65, 323)

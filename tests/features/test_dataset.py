@@ -12,6 +12,7 @@ from mer_tasks.errors import InputError
 from mer_tasks.features.build import build_features
 from mer_tasks.features.dataset import StoredArrays, load_features
 from mer_tasks.features.folder import part_files, read_part_file, write_part_file
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import load_params
 from mer_tasks.workspace import Workspace
 from tests.features.conftest import ROOT, quick_params
@@ -27,7 +28,9 @@ def built(clips: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pa
     root = tmp_path_factory.mktemp("built")
     snapshot = songs.__wrapped__(clips)(["tone-220", "tone-440", "tone-880"], ("tone-440",))
     params = quick_params(load_params(ROOT / "params.yaml"))
-    build_features(snapshot, params, Workspace(root), Path(clips["store"]), root / "store", 1)
+    build_features(
+        snapshot, params, Workspace(root), FolderStore(Path(clips["store"])), FolderStore(root / "store"), 1
+    )
     return root
 
 
@@ -38,7 +41,7 @@ def root(built: Path, tmp_path: Path) -> Path:
 
 
 def load(root: Path, name: str) -> StoredArrays | np.ndarray:
-    return load_features(Workspace(root).representation(name), root / "store").values
+    return load_features(Workspace(root).representation(name), FolderStore(root / "store")).values
 
 
 def test_arrays_are_indexed_as_numpys(built: Path) -> None:
@@ -87,7 +90,7 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(
         InputError, match=rf"features/{name}: holds no {name} that can be read; run mer features"
     ):
-        load_features(Workspace(tmp_path).representation(name), tmp_path / "store")
+        load_features(Workspace(tmp_path).representation(name), FolderStore(tmp_path / "store"))
 
 
 def cut(path: Path) -> None:

@@ -13,6 +13,7 @@ from mer_tasks.features.parts import DEPENDS_ON, ClipParts, block_parts, summary
 from mer_tasks.features.representations import ClipReader, image, musicnn, settings_of, takes_audio
 from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Block, FeatureSettings, Params
 
 SHA256 = "ab" * 32
@@ -35,7 +36,7 @@ def ask(tmp_path: Path, y: np.ndarray) -> Ask:
 def _ask(
     folder: Path, y: np.ndarray, settings: FeatureSettings, stack: tuple[Block, ...] = STACK
 ) -> set[str]:
-    clip = ClipParts(lambda: y, settings, stored=(FeatureStore(folder), SHA256))
+    clip = ClipParts(lambda: y, settings, stored=(FeatureStore(FolderStore(folder)), SHA256))
     for part in (*block_parts(stack, settings, "cpu"), summary_part(settings, "cpu")):
         assert clip[part].dtype == np.float32
     return clip.computed
@@ -48,11 +49,11 @@ def path_of(name: str, folder: Path) -> Path:
 
 def test_what_is_kept_is_what_was_computed(tmp_path: Path, quick: Params, y: np.ndarray) -> None:
     parts = (*block_parts(STACK, quick.features, "cpu"), summary_part(quick.features, "cpu"))
-    store = FeatureStore(tmp_path)
+    store = FeatureStore(FolderStore(tmp_path))
     fresh, kept = (ClipParts(lambda: y, quick.features, stored=(store, SHA256)) for _ in range(2))
-    assert not any(store.holds(SHA256, part.id) for part in parts)
+    assert store.lacking([SHA256], [part.id for part in parts]) == {SHA256: {part.id for part in parts}}
     values = [fresh[part] for part in parts]
-    assert all(store.holds(SHA256, part.id) for part in parts)
+    assert store.lacking([SHA256], [part.id for part in parts]) == {}
     unasked = ClipParts(lambda: pytest.fail("decoded for nothing"), quick.features, stored=(store, SHA256))
     for part, expected in zip(parts, values, strict=True):
         np.testing.assert_array_equal(unasked[part], expected)
@@ -84,7 +85,7 @@ def test_half_a_file_is_computed_again(
 
 def test_an_altered_file_counts_as_none(tmp_path: Path, quick: Params, ask: Ask) -> None:
     ask(quick.features)
-    path, store = path_of("mel", tmp_path), FeatureStore(tmp_path / "store")
+    path, store = path_of("mel", tmp_path), FeatureStore(FolderStore(tmp_path / "store"))
     content = path.read_bytes()
     for place in np.random.default_rng(0).integers(0, len(content) - 300, 20):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
@@ -261,7 +262,7 @@ def test_an_output_of_a_gpu_is_another_one(
 def test_the_image_that_was_kept_is_enough_for_the_network(
     quick: Params, weights: Path, tmp_path: Path, y: np.ndarray
 ) -> None:
-    stored = (FeatureStore(tmp_path / "store"), SHA256)
+    stored = (FeatureStore(FolderStore(tmp_path / "store")), SHA256)
     first = ClipParts(lambda: y, quick.features, stored=stored)
     for part in block_parts(settings_of(quick, "image", image.Settings).stack, quick.features, "cpu"):
         _ = first[part]

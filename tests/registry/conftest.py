@@ -137,7 +137,7 @@ def _train(root: Path) -> None:
     project = Project(make_project(root))
     catalog = Catalog.open(project.machine.catalog_url)
     import_songs(catalog, root / "songs" / "tracks.csv", "songs")
-    collect_clips(catalog, ("songs",), project.machine.clip_store, project.params, n_workers=1)
+    collect_clips(catalog, ("songs",), project.machine, project.params)
     project.snapshot()
     project.train()
 

@@ -19,7 +19,7 @@ from mer_tasks.registry.aliases import CHALLENGER, CHAMPION
 from mer_tasks.registry.promotion import Decision, PersonsWord, promote, roll_back
 from mer_tasks.registry.training_data import TrainingData, write_training_data
 from mer_tasks.settings import Machine, Params, load_machine, parse_params
-from mer_tasks.workspace import Workspace, clip_path
+from mer_tasks.workspace import Workspace, clip_key
 from tests.registry.fakes import BEGIN, READY, fake_version
 from tests.small_project import shrunk_params
 
@@ -70,7 +70,7 @@ class Scene:
 
     def clip(self, track_id: str) -> Path:
         sha256: str = self.songs.set_index("track_id").loc[track_id, "clip_sha256"]
-        return clip_path(self.machine.clip_store, sha256)
+        return self.machine.clip_store.local(clip_key(sha256))
 
     def write_snapshot(self) -> None:
         left_out = pd.DataFrame(columns=list(LEFT_OUT_COLUMNS))
@@ -165,7 +165,7 @@ class Scene:
             for song in range(2):
                 track_id, content = f"t{artist:02}-{song}", f"clip {artist} {song}".encode()
                 sha256 = hashlib.sha256(content).hexdigest()
-                clip = clip_path(self.machine.clip_store, sha256)
+                clip = self.machine.clip_store.local(clip_key(sha256))
                 clip.parent.mkdir(parents=True, exist_ok=True)
                 clip.write_bytes(content)
                 rows.append(

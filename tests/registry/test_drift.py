@@ -26,7 +26,7 @@ def add_energetic_songs(project: Project) -> None:
     (songs / "new.csv").write_text("\n".join(rows))
     catalog = Catalog.open(machine.catalog_url)
     import_songs(catalog, songs / "new.csv", "songs")
-    collect_clips(catalog, ("songs",), machine.clip_store, project.params, 1)
+    collect_clips(catalog, ("songs",), machine, project.params)
     project.snapshot()
     data = read_snapshot(project.workspace.snapshot)
     build_features(data, project.params, project.workspace, machine.clip_store, machine.feature_store, 1)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mer_tasks.audio.cut import cut_clip, window
 from mer_tasks.audio.decode import decode
 from mer_tasks.domain import Failure, Track
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import AudioSettings, ClipSettings, load_params
 from mer_tasks.sources.audio import http
 from mer_tasks.sources.audio.contract import FetchError
@@ -63,8 +64,8 @@ def test_an_excerpt_gives_the_clip_of_the_whole(
 ) -> None:
     fetched = http.fetch(song(f"{server.url}/good/{name}"), folder, audio, clips)
     assert server.n_sent <= fetched.n_bytes < (songs / name).stat().st_size / 1.9  # it counts after sending
-    clip = cut_clip(fetched.path, tmp_path / "clips", clips, fetched.start_s)
-    assert clip.sha256 == cut_clip(songs / name, tmp_path / "clips", clips).sha256
+    clip = cut_clip(fetched.path, FolderStore(tmp_path / "clips"), clips, fetched.start_s)
+    assert clip.sha256 == cut_clip(songs / name, FolderStore(tmp_path / "clips"), clips).sha256
     assert clip.start_s == 20.0
 
 

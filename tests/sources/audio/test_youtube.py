@@ -13,6 +13,7 @@ import pytest
 from mer_tasks.audio.cut import cut_clip
 from mer_tasks.audio.decode import duration_of
 from mer_tasks.domain import Failure, Track
+from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import AudioSettings
 from mer_tasks.sources.audio import youtube
 from mer_tasks.sources.audio.contract import FetchError
@@ -65,7 +66,7 @@ def test_the_best_match_is_fetched_and_only_its_clip(server, folder, audio, clip
     assert duration_of(fetched.path) == pytest.approx(5.0, abs=0.2)
     assert 0 < fetched.n_bytes == fetched.path.stat().st_size < (songs / "song.mp3").stat().st_size / 10
     assert list(folder.iterdir()) == [fetched.path]
-    clip = cut_clip(fetched.path, tmp_path / "clips", clips, fetched.start_s)
+    clip = cut_clip(fetched.path, FolderStore(tmp_path / "clips"), clips, fetched.start_s)
     assert (clip.start_s, clip.duration_s) == (20.25, pytest.approx(5.0, abs=0.2))
 
 
