@@ -107,7 +107,7 @@ def test_shapes_and_names(tmp_path: Path, quick: Params, build: Build, everythin
 def test_the_folder_has_what_is_documented(tmp_path: Path, build: Build, everything: Snapshot) -> None:
     build(everything)
     files = contents(tmp_path / "project")
-    named = ("summary", "resnet18", "musicnn")
+    named = ("summary", "psychoacoustic", "marsyas", "resnet18", "musicnn")
     tables = {f"{name}/{file}" for name in named for file in ("meta.json", "manifest.csv")}
     of_arrays = ("image", "frames", "resnet18_windows", "musicnn_patches")
     arrays = {f"{name}/{file}" for name in of_arrays for file in ("meta.json", "manifest.csv")}
@@ -116,7 +116,7 @@ def test_the_folder_has_what_is_documented(tmp_path: Path, build: Build, everyth
     others |= {f"{name}/weights.npz" for name in ("musicnn", "musicnn_patches")}
     parts = {name for name in files if "/parts/" in name}
     assert set(files) == tables | arrays | others | parts
-    assert len(parts) == 9
+    assert len(parts) == 3 * len(named)
     manifest = pd.read_csv(tmp_path / "project/data/features/image/manifest.csv")
     assert list(manifest.columns) == ["track_id", "clip_sha256"]
     assert list(manifest["track_id"]) == sorted(manifest["track_id"])
