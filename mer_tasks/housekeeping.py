@@ -71,7 +71,7 @@ def keep_house(project: Workspace, params: Params, machine: Machine, dry_run: bo
     for what, follow in rules.items():
         try:
             yield follow(project, params, machine, dry_run)
-        except (InputError, UnavailableError, CommandError, MlflowException, OSError) as error:
+        except (InputError, UnavailableError, CommandError, MlflowException, OSError, ValueError) as error:
             yield Freed(what, note=f"not done: {' '.join(str(error).split())}", failed=True)
 
 
