@@ -7,7 +7,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
-from dag_common import params_section
+from dag_common import machine, params_section
 
 SETTINGS = params_section("promotion")
 
@@ -27,7 +27,19 @@ class PromotionApproval(ApprovalOperator):
             raise AirflowSkipException(f"Nobody is asked: the form says {wanted}")
         if verdict["settled"]:
             raise AirflowSkipException(f"Nobody is asked: version {verdict['version']} {verdict['reason']}")
+        _tell(verdict)
         return super().execute(context)
+
+
+def _tell(verdict: Mapping[str, Any]) -> None:
+    """Alert a person that one is asked; who does not look into Airflow would not know."""
+    from mer_tasks.alerts import Alert, send_alert
+
+    text = (
+        f"{'It passes the gate' if verdict['passed'] else 'It does not pass the gate'}: {verdict['reason']}\n\n"
+        f"Answer under Required actions of the run within {SETTINGS['answer_within_h']:g} hours; no answer is no."
+    )
+    send_alert(Alert(f"version {verdict['version']} waits for a person's yes", text, "warning"), machine())
 
 
 def ask_for_approval() -> PromotionApproval:
