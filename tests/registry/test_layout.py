@@ -1,7 +1,6 @@
 """A version's files are those that the documentation lists, and its self-test's sounds are always the same."""
 
 import hashlib
-import json
 import re
 from pathlib import Path
 
@@ -11,17 +10,19 @@ import soundfile
 import yaml
 
 from mer_tasks.audio.cut import load_clip
-from mer_tasks.cli.models import _as_json, _as_row
+from mer_tasks.cli.prediction import _as_json, _rows
 from mer_tasks.evaluation.comparison import compare_models
 from mer_tasks.evaluation.result import fold_folder
 from mer_tasks.evaluation.training import train_model
 from mer_tasks.features.representations.musicnn import TAGS
 from mer_tasks.models import build_model
 from mer_tasks.persistence import load_fitted
+from mer_tasks.prediction.asking import Answer
+from mer_tasks.prediction.mood import SongMood
 from mer_tasks.registry import array_classifiers
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.packaging import COMMAND
-from mer_tasks.registry.prediction import Prediction, RegisteredModel
+from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.process import PROTOCOL
 from mer_tasks.registry.sounds import write_sounds
 from mer_tasks.settings import ClipSettings
@@ -121,10 +122,12 @@ def test_an_answer_says_why_where_the_version_tells_tags(
     why: dict[str, float], end: str, more: dict[str, object]
 ) -> None:
     chances = {"sad": 0.2, "happy": 0.4, "energetic": 0.3, "calm": 0.1}
-    prediction = Prediction("happy", chances, why)
-    assert _as_row(Path("a.mp3"), prediction, 8).endswith(end)
-    expected = {"file": "a.mp3", "mood": "happy", "probabilities": chances, **more}
-    assert json.loads(_as_json(Path("a.mp3"), prediction)) == expected
+    answer = Answer("a.mp3", SongMood.of(chances, why, 0.25))
+    [row] = _rows(answer, 8)
+    assert row.endswith(end)
+    point = {"confidence": 0.4, "valence": 0.0, "arousal": 0.4}
+    expected = {"file": "a.mp3", "mood": "happy", "probabilities": chances, **point, **more}
+    assert _as_json(answer) == expected
 
 
 def test_a_network_of_a_table_is_carried_as_well(project: Project) -> None:
