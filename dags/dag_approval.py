@@ -35,14 +35,15 @@ def _tell(verdict: Mapping[str, Any]) -> None:
     """Alert a person that one is asked; who does not look into Airflow would not know."""
     from mer_tasks.alerts import Alert, send_alert
 
-    text = (
-        f"{'It passes the gate' if verdict['passed'] else 'It does not pass the gate'}: {verdict['reason']}\n\n"
-        f"Answer under Required actions of the run within {SETTINGS['answer_within_h']:g} hours; no answer is no."
+    number, hours = verdict["version"], SETTINGS["answer_within_h"]
+    alert = Alert(
+        title=f"version {number} waits for a person's yes",
+        text=f"{'It passes the gate' if verdict['passed'] else 'It does not pass the gate'}: {verdict['reason']}",
+        severity="critical",  # a warning would wait for the weekly digest, beyond the deadline
+        key=f"approval-{number}",
+        remedy=f"answer under Required actions of the run within {hours:g} hours; no answer is no",
     )
-    title = f"version {verdict['version']} waits for a person's yes"
-    remedy = "answer under Required actions of the run in Airflow"
-    # critical: a digest would come too late
-    send_alert(Alert(title, text, "critical", f"approval {verdict['version']}", remedy), machine())
+    send_alert(alert, machine())
 
 
 def ask_for_approval() -> PromotionApproval:
