@@ -110,9 +110,13 @@ def show_session(user: GetUserDep) -> dict[str, Any]:
 @app.get("/clips/{sha256}")
 def play_clip(sha256: Annotated[str, Part(pattern="^[0-9a-f]{64}$")]) -> FileResponse:
     """A song's clip."""
-    clip = _machine().clip_store.local(clip_key(sha256))
+    absent = HTTPException(404, "no such clip; mer verify finds those that were lost")
+    try:
+        clip = _machine().clip_store.local(clip_key(sha256))
+    except FileNotFoundError as error:  # of a store that is elsewhere
+        raise absent from error
     if not clip.is_file():
-        raise HTTPException(404, "no such clip; mer verify finds those that were lost")
+        raise absent
     return FileResponse(clip, media_type="audio/mpeg")
 
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.predictions import ClipAnswer, record_answers, unscored_clips
@@ -65,24 +63,21 @@ Answered = tuple[list[ClipAnswer], dict[str, str]]
 
 def _answers(machine: Machine, uri: str, wanted: Sequence[tuple[str, str]]) -> Iterator[Answered]:
     """Ask processes of the version side by side, batch by batch."""
+    if not wanted:
+        return
     n_processes = min(machine.n_workers, -(-len(wanted) // SONGS_A_PROCESS))
     batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
-    with ExitStack() as stack:
-        models: SimpleQueue[RegisteredModel] = SimpleQueue()
-        for _ in range(n_processes):
-            models.put(stack.enter_context(RegisteredModel(machine, uri)))
-        pool = stack.enter_context(ThreadPoolExecutor(n_processes or 1))
+    with RegisteredModel(machine, uri, n_processes) as model, ThreadPoolExecutor(n_processes) as pool:
         for batch in progress(batches, len(batches), "score", f"{BATCH} songs"):
-            found = list(pool.map(lambda clip: _ask(models, machine, *clip), batch))
+            found = list(pool.map(lambda clip: _ask(model, machine, *clip), batch))
             answers = [one for one in found if isinstance(one, ClipAnswer)]
             yield answers, dict(one for one in found if not isinstance(one, ClipAnswer))
 
 
 def _ask(
-    models: "SimpleQueue[RegisteredModel]", machine: Machine, track_id: str, sha256: str
+    model: RegisteredModel, machine: Machine, track_id: str, sha256: str
 ) -> ClipAnswer | tuple[str, str]:
-    """What a process that is free answers for a song; the song and the reason where it is to be asked again."""
-    model = models.get()
+    """What the version answers for a song; the song and the reason where it is to be asked again."""
     try:
         found = model.predict(machine.clip_store.local(clip_key(sha256)))
     except InputError as error:
@@ -91,8 +86,8 @@ def _ask(
         if isinstance(error.__cause__, OSError):
             return track_id, f"{error}; run mer verify, then mer clips"
         raise
+    except FileNotFoundError:  # of a store that is elsewhere
+        return track_id, "its clip is missing from the clip store; run mer verify, then mer clips"
     except UnavailableError as error:
         return track_id, str(error)
-    finally:
-        models.put(model)
     return ClipAnswer(track_id, sha256, found.probabilities)
