@@ -25,7 +25,7 @@ LOST = Alert("clip store: 2 songs lost their clip", "song-1", "warning", "lost-c
 def filled(machine: Machine, params: Params, tmp_path: Path) -> Params:
     """Two songs, of which one has two moods and none a clip, and a warning."""
     (tmp_path / "songs.csv").write_text(
-        "track_id,title,artist,mood,url\na,One\x1b[31m,Ann,sad,http://h/a\na,One,Ann,calm,http://h/a\n"
+        "track_id,title,artist,mood,url\na,One,Ann,sad,http://h/a\na,One,Ann,calm,http://h/a\n"
         "b,Two,Bob,calm,http://h/b\n"
     )
     import_songs(Catalog.open(machine.catalog_url), tmp_path / "songs.csv", "mine")
