@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from mer_tasks.files import write_text
 from mer_tasks.workspace import Workspace
 
 DVC_CONFIG = """\
@@ -23,8 +24,7 @@ DVC_CONFIG = """\
 
 def write_dvc_config(folder: Path, cache: Path) -> None:
     """Make a folder one of DVC's that uses a cache."""
-    (folder / ".dvc").mkdir(parents=True)
-    (folder / ".dvc" / "config").write_text(DVC_CONFIG.format(cache=cache), encoding="utf-8")
+    write_text(folder / ".dvc" / "config", DVC_CONFIG.format(cache=cache))
 
 
 def cache_of(workspace: Workspace, home: Path) -> Path:

@@ -21,6 +21,9 @@ REMOTE = """\
     url = {store}/dvc
 """
 
+REMOTE_FILE = ".dvc/config.local"
+"""Only a run's workspace has it: what a person makes is not handed over."""
+
 SMALL = ("params.yaml", "dvc.yaml", "dvc.lock", "data/state")
 """What of a workspace goes through the object store."""
 
@@ -32,7 +35,7 @@ def write_remote(workspace: Workspace, machine: Machine) -> None:
     """Let DVC know its remote, whose keys it finds in the `AWS_*` variables."""
     if machine.store is not None:
         config = REMOTE.format(store=machine.store.rstrip("/"))
-        write_text(workspace.root / ".dvc" / "config.local", config)
+        write_text(workspace.root / REMOTE_FILE, config)
 
 
 def left_elsewhere(workspace: Workspace, machine: Machine) -> bytes | None:
@@ -70,7 +73,7 @@ def leave(workspace: Workspace, machine: Machine) -> None:
     Raises:
         UnavailableError: the store cannot be reached now.
     """
-    if machine.store is None:
+    if machine.store is None or not (workspace.root / REMOTE_FILE).is_file():
         return
     if workspace.lock_file.is_file():
         run(["dvc", "push"], workspace.root, machine)

@@ -7,6 +7,7 @@ listen; who may create an asset's event (the role User and above) may label.
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,14 +111,11 @@ def show_session(user: GetUserDep) -> dict[str, Any]:
 @app.get("/clips/{sha256}")
 def play_clip(sha256: Annotated[str, Part(pattern="^[0-9a-f]{64}$")]) -> FileResponse:
     """A song's clip."""
-    absent = HTTPException(404, "no such clip; mer verify finds those that were lost")
-    try:
+    with suppress(FileNotFoundError):
         clip = _machine().clip_store.local(clip_key(sha256))
-    except FileNotFoundError as error:  # of a store that is elsewhere
-        raise absent from error
-    if not clip.is_file():
-        raise absent
-    return FileResponse(clip, media_type="audio/mpeg")
+        if clip.is_file():
+            return FileResponse(clip, media_type="audio/mpeg")
+    raise HTTPException(404, "no such clip; mer verify finds those that were lost")
 
 
 @app.post("/labels", dependencies=[Depends(may_label)])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mer_tasks.handing_over import leave
 from mer_tasks.pipeline import create_workspace, reproduce, run_workspace
 from mer_tasks.settings import Machine
 from mer_tasks.workspace import Workspace
@@ -81,3 +82,10 @@ def test_what_is_here_already_is_not_got_again(
     plain().rm(f"{bucket.removeprefix('s3://')}/dvc", recursive=True)  # it would be missed
     same = run_workspace(projects["here"], "a run", machines["here"])
     assert (same.snapshot / "songs").read_text() == "here\n"
+
+
+def test_what_a_person_makes_is_left_to_nobody(
+    projects: dict[str, Workspace], machines: dict[str, Machine], bucket: str
+) -> None:
+    leave(projects["here"], machines["here"])
+    assert files(bucket) == []
