@@ -23,7 +23,7 @@ from dag_common import CATALOG, CLIPS, DEFAULT_ARGS, PROJECT, VERSIONS, log_line
 def score_tracks() -> None:
     """Score, then write the board."""
 
-    @task(execution_timeout=timedelta(hours=12))
+    @task(execution_timeout=timedelta(hours=6))
     def score() -> dict[str, Any]:
         """Ask for the moods that are missing; what was answered is kept, so a retry goes on where it was.
 

@@ -147,7 +147,7 @@ def test_labels_and_clips_by_hand(project: Path) -> None:
     printed = json.loads(done.stdout)
     assert (done.returncode, printed["clips"]) == (1, 54)
     assert [(clip["sha256"], clip["kind"]) for clip in printed["lost"]] == [(text.stem, "altered")]
-    shown = [line.split("  ") for line in mer(project, "alerts").stdout.splitlines()]
+    shown = [re.split(" {2,}", line) for line in mer(project, "alerts").stdout.splitlines()]
     assert [(line[-1].partition(":")[0], line[-2]) for line in shown[1:]] == [
         ("clip store", "lost-clips"),
         ("data quality", "quality.lost-clips"),
