@@ -163,12 +163,15 @@ def _pipelines_of_versions(folder: Path, cache: Path, params: Params, machine: M
             there = {file.path for file in client.list_artifacts(run_id, "training")}
             if not {f"training/{name}" for name in PIPELINE_FILES} <= there:
                 continue  # trained without DVC
-            for name in PIPELINE_FILES:
-                mlflow.artifacts.download_artifacts(
-                    run_id=run_id, artifact_path=f"training/{name}", dst_path=str(folder / run_id)
-                )
-            workspace = folder / run_id / "training"
+            workspace = folder / run_id
             write_dvc_config(workspace, cache)
+            for name in PIPELINE_FILES:  # where a store puts one differs, but it says where
+                file = mlflow.artifacts.download_artifacts(
+                    run_id=run_id,
+                    artifact_path=f"training/{name}",
+                    dst_path=str(folder / "downloads" / run_id),
+                )
+                shutil.copyfile(file, workspace / name)
             found.append(workspace)
     return found
 
