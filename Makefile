@@ -44,6 +44,10 @@ lint: setup ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: docs
+docs: setup ## build the documentation into site/: open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 COMPILE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate pyproject.toml
 
 .PHONY: lock
@@ -55,5 +59,5 @@ lock: setup ## write the locks anew from pyproject.toml, keeping versions that s
 
 .PHONY: clean
 clean: ## remove .venv and caches; songs, models and databases stay
-	rm -rf .venv build .*_cache .hypothesis *.egg-info
+	rm -rf .venv build site .*_cache .hypothesis *.egg-info
 	find dags mer_tasks tests -name __pycache__ -prune -exec rm -rf {} +

@@ -433,24 +433,43 @@ class Machine(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MER_", frozen=True)
 
     home: Path = Path("var")
+    """This machine's catalog, clips, logs and servers' files."""
     store: Annotated[str | None, BeforeValidator(_bucket)] = None
+    """`s3://BUCKET/PREFIX`, where clips, features, runs and DVC's data lie for workers on several machines."""
     store_cache_gb: Annotated[float, Field(gt=0)] = 10.0
+    """How much of that bucket is kept on this machine's disk."""
     database_url: str | None = None
+    """The catalog in PostgreSQL; else SQLite below `MER_HOME`."""
     resnet18_weights: str | None = None
+    """`none` or a path, instead of `representations.resnet18.weights`."""
     spotify_client_id: str | None = None
+    """Of an app that reads playlists (docs/charts.md)."""
     spotify_client_secret: SecretStr | None = None
+    """The same app's; secret."""
     spotify_token: SecretStr | None = None
+    """A user's, for playlists of that user; secret."""
     jamendo_client_id: SecretStr | None = None
+    """For charts from Jamendo."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks compute: `auto`, `cpu` or `cuda`."""
     workers: Annotated[int, Field(gt=0)] | None = None
+    """Processes for work that is spread over cores; else one a core."""
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    """MLflow's server; else SQLite below `MER_HOME`."""
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    """Where a browser reaches MLflow, if not at `MLFLOW_TRACKING_URI`."""
     alert_urls: SecretStr | None = None
+    """Addresses for alerts, as Apprise writes them; secret."""
     airflow_database_url: SecretStr | None = None
+    """Airflow's own database, for housekeeping of its rows; secret."""
     smtp_url: str | None = None
+    """A mail server for alerts; secret if it holds a password."""
     serve_token: SecretStr | None = None
+    """What callers of `mer serve` have to send; secret."""
     alert_from: str = "mer@localhost"
+    """The sender of e-mail."""
     alert_to: str | None = None
+    """Who gets alerts by that mail server, separated by commas."""
 
     @property
     def catalog_url(self) -> str:
