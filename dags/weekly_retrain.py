@@ -59,11 +59,12 @@ FORM = {
     "protocol": Param(
         None,
         type=["null", "string"],
-        enum=[None, "grouped", "paper"],
+        enum=[None, "grouped", "paper", "ungrouped"],
         values_display={
             "null": "as in params.yaml",
             "grouped": "grouped: no artist in two folds",
             "paper": "paper: no groups, best epoch",
+            "ungrouped": "ungrouped: an artist may be in two folds",
         },
         title="Protocol",
         description=f"How models are scored. {AS_IN_PARAMS}",

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from mer_tasks.errors import InputError
 from mer_tasks.features.build import FeaturesReport, TooManyLostError, build_features, compute_features
 from mer_tasks.features.dataset import load_features
 from mer_tasks.features.left_out import left_out_alert
-from mer_tasks.features.representations import ClipReader, takes_audio
+from mer_tasks.features.representations import ClipReader, module_of, takes_audio
 from mer_tasks.features.row import ClipRow
 from mer_tasks.objects.folder import FolderStore
 from mer_tasks.settings import Params
@@ -183,14 +183,17 @@ def test_what_was_computed_before_is_only_gathered(
     assert contents(tmp_path / "project") == contents(tmp_path / "untouched")
 
 
-def test_only_what_a_new_song_touches_is_written_anew(tmp_path: Path, songs: Songs, build: Build) -> None:
+def test_only_what_a_new_song_touches_is_written_anew(
+    tmp_path: Path, quick: Params, songs: Songs, build: Build
+) -> None:
     build(songs(["tone-220", "tone-440"]), "before")
     build(songs(list(TONES)), "after")
     before, after = contents(tmp_path / "before"), contents(tmp_path / "after")
     kept = {name for name, content in before.items() if after[name] == content}
     assert {name for name in before if "/parts/" in name} <= kept
     assert {"resnet18/weights.pt", "musicnn/weights.npz"} <= kept
-    assert sum("/parts/" in name for name in set(after) - kept) == 3
+    tables = [name for name in quick.representations if module_of(name).KEPT == "table"]
+    assert sum("/parts/" in name for name in set(after) - kept) == len(tables)
 
 
 def test_two_songs_may_share_a_clip(
@@ -258,8 +261,8 @@ def test_kill_leaves_no_process_and_no_harm(
         everything,
         quick,
         Workspace(tmp_path / "project"),
-        tmp_path / "clips",
-        tmp_path / "store",
+        FolderStore(tmp_path / "clips"),
+        FolderStore(tmp_path / "store"),
         2,
     )
     (tmp_path / "arguments.pickle").write_bytes(pickle.dumps(arguments))
@@ -347,8 +350,8 @@ class Row(dict[str, np.ndarray]):
 
     alive = most = 0
 
-    def __init__(self) -> None:
-        super().__init__(summary=np.zeros(428), resnet18=np.zeros(512), musicnn=np.zeros(1556))
+    def __init__(self, tables: Iterable[str]) -> None:
+        super().__init__({name: np.zeros(428) for name in tables})
         Row.alive += 1
         Row.most = max(Row.most, Row.alive)
 
@@ -357,11 +360,12 @@ class Row(dict[str, np.ndarray]):
 
 
 def test_memory_does_not_follow_the_number_of_songs(
-    songs: Songs, build: Build, monkeypatch: pytest.MonkeyPatch
+    quick: Params, songs: Songs, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows are written as soon as the clips of their file are there: few are alive at a time."""
+    tables = [name for name in quick.representations if module_of(name).KEPT == "table"]
     monkeypatch.setattr(
-        "mer_tasks.features.build._clip_rows", lambda clips, *_: (ClipRow(Row()) for _ in clips)
+        "mer_tasks.features.build._clip_rows", lambda clips, *_: (ClipRow(Row(tables)) for _ in clips)
     )
     many = {f"song {i}": f"{i * 7919 % 4096:03x}{i:061x}" for i in range(3000)}
     assert build(songs(list(many), **many)).clips == 3000

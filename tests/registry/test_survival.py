@@ -134,7 +134,7 @@ def test_no_file_of_a_version_is_a_pickle(served: Project) -> None:
     mlflows_own = folder / "__pycache__"  # which it makes of servable.py where it loads a version
     files = [path for path in folder.rglob("*") if path.is_file() and path.parent != mlflows_own]
     kinds = {path.suffix for path in files if path.is_relative_to(folder / "artifacts")}
-    assert kinds == {".json", ".npz", ".flac"}
+    assert kinds == {".json", ".npz", ".flac", ".md"}
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".joblib", ".pyc", ".so")]
     for path in files:
         assert not path.read_bytes().startswith(b"\x80"), f"{path} begins as a pickle does"
@@ -235,7 +235,7 @@ def test_the_linear_classifier_is_scikit_learn_s(served: Project) -> None:
     theirs = load_fitted(
         build_model(served.params.models["good"], tuple(map(tuple, described["shapes"])), 0, "cpu"), folder
     )
-    X = np.random.default_rng(0).normal(0, 100, (50, *described["shape"])).astype(np.float32)
+    X = np.random.default_rng(0).normal(0, 100, (50, *described["shapes"][0])).astype(np.float32)
     assert ours is not None
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6, atol=1e-9)
     (folder / "steps.json").write_text('["columnscaler", "svc"]')
