@@ -55,6 +55,7 @@ def commands() -> str:
         import_module(f"{cli.__name__}.{module.name}")
     program = typer.main.get_command(app)
     text = get_docs_for_click(obj=program, ctx=typer.Context(program), name="mer", title="Commands")
+    text = re.sub(r"\*\*Commands\*\*:\n\n(\* .*\n)+", "", text)  # the page has its own contents
     return html.unescape(re.sub(r"\[/?bold]", "`", text))
 
 
