@@ -95,7 +95,8 @@ def test_a_run_holds_what_was_trained(served: Project) -> None:
     assert sorted(fold.data.metrics["accuracy"] for fold in folds) == pytest.approx(
         sorted(result.fold_accuracies), abs=1e-4
     )
-    assert {file.path for file in client.list_artifacts(version.run_id)} == {"README.md", "plots", "training"}
+    # the gate's verdict and the report may have come to it since
+    assert {file.path for file in client.list_artifacts(version.run_id)} >= {"README.md", "plots", "training"}
     assert {file.path for file in client.list_artifacts(version.run_id, "training")} >= {"training/good.csv"}
     assert "out-of-fold accuracy" in version.description and "songs of songs" in version.description
     assert run.data.tags["mlflow.note.content"] == version.description
