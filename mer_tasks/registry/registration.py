@@ -27,7 +27,7 @@ from mer_tasks.registry.packaging import save_for_mlflow, write_version
 from mer_tasks.registry.process import DESCRIPTION
 from mer_tasks.registry.runs import TRAINING, airflow_tags, log_training
 from mer_tasks.registry.summary import run_page, version_page
-from mer_tasks.registry.unchanged import write_inputs
+from mer_tasks.registry.unchanged import INPUTS, training_inputs, write_inputs
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
@@ -141,7 +141,13 @@ def _add_version(
         name,
         source=f"models:/{model.model_id}",
         run_id=run_id,
-        tags=_tags(result) | airflow_tags() | {SEAL: seal, TRAINING: _identity(workspace, result)},
+        tags=_tags(result)
+        | airflow_tags()
+        | {
+            SEAL: seal,
+            TRAINING: _identity(workspace, result),
+            INPUTS: training_inputs(workspace, params),
+        },
         description=short_card(result),
         model_id=model.model_id,
     )

@@ -14,7 +14,7 @@ from mer_tasks.workspace import Workspace
 INPUTS = "mer.inputs"
 """The tag of a version with the hash of what its training began with."""
 
-NO_INPUT = {"charts", "audio", "quality", "promotion", "registration"}
+NO_INPUT = {"charts", "audio", "quality", "promotion", "housekeeping", "prediction", "serving"}
 """Sections of `params.yaml` that no training reads; of the snapshot's the songs themselves count."""
 
 
@@ -34,8 +34,10 @@ def training_inputs(workspace: Workspace, params: Params) -> str:
 
 
 def write_inputs(client: MlflowClient, name: str, number: str, workspace: Workspace, params: Params) -> None:
-    """Write on a version what its training began with."""
-    client.set_model_version_tag(name, number, INPUTS, training_inputs(workspace, params))
+    """Write on a version what its training began with, if it has another tag: MLflow refuses one of two at once."""
+    inputs = training_inputs(workspace, params)
+    if client.get_model_version(name, number).tags.get(INPUTS) != inputs:
+        client.set_model_version_tag(name, number, INPUTS, inputs)
 
 
 def unchanged_since(workspace: Workspace, params: Params, machine: Machine) -> str | None:
