@@ -113,25 +113,26 @@ def collect_clips() -> None:
     @task_group(prefix_group_id=False)
     def batch(limit: int) -> Any:
         """A batch's features are computed right after its clips were cut, while others are still being fetched."""
-        report = collect(limit)
-        compute(report)  # type: ignore[arg-type]  # Airflow gives what the task returned
+        report = collect(limit=limit)
+        compute(report=report)  # type: ignore[arg-type]  # Airflow gives what the task returned
         return report
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def summarise(batches: list[int] | None, reports: Sequence[Report]) -> Report:
+    def summarise(batches: list[int] | None, reports: Sequence[Report] | None) -> Report:
         """Report what came of all batches: new, kept, failed by reason, bytes, seconds; red when one was not done."""
         if batches is None:
             raise FailedBefore("Nothing was collected; see plan")
-        total = _total(reports)
-        log_lines(_in_words(total) if reports else "Nothing was due")
-        if len(reports) < len(batches):
-            raise FailedBefore(f"{len(batches) - len(reports)} batches were not done; see collect")
+        done = reports or ()  # Airflow gives None where no batch of a group was done
+        total = _total(done)
+        log_lines(_in_words(total) if batches else "Nothing was due")
+        if len(done) < len(batches):
+            raise FailedBefore(f"{len(batches) - len(done)} batches were not done; see collect")
         return total
 
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[CLIPS])
-    def announce(reports: Sequence[Report]) -> Any:
+    def announce(reports: Sequence[Report] | None) -> Any:
         """Update the asset of clips; skipped when there are no new ones."""
-        total = _total(reports)
+        total = _total(reports or ())
         if not total["new"]:
             raise AirflowSkipException("No new clips")
         yield Metadata(CLIPS, total)
