@@ -102,7 +102,7 @@ def test_parts_of_settings_no_longer_used_go_and_those_in_use_stay(
     project: Workspace, params: Params, machine: Machine
 ) -> None:
     for name in ("used-1", "old-2", "new-3"):
-        part = machine.feature_store / name / "ab"
+        part = machine.home / "features" / name / "ab"
         part.mkdir(parents=True)
         (part / "clip.npz").write_bytes(b"x" * 1000)
         for place in (part, part.parent):
@@ -114,7 +114,7 @@ def test_parts_of_settings_no_longer_used_go_and_those_in_use_stay(
         freed = {one.what: one for one in keep_house(project, params, machine, dry_run)}
         found = freed["parts of the feature store"]
         assert (found.n, found.n_bytes) == (1, 1000)
-    assert {path.name for path in machine.feature_store.iterdir()} == {"used-1", "new-3"}
+    assert {path.name for path in (machine.home / "features").iterdir()} == {"used-1", "new-3"}
 
 
 def test_one_rule_that_cannot_be_followed_stops_no_other(
@@ -123,7 +123,7 @@ def test_one_rule_that_cannot_be_followed_stops_no_other(
     meta = project.representation("summary") / "meta.json"
     meta.parent.mkdir(parents=True)
     meta.write_text("{")  # damaged: nobody knows what it needs
-    (machine.feature_store / "part-1").mkdir(parents=True)
+    (machine.home / "features" / "part-1").mkdir(parents=True)
     found = {one.what: one for one in keep_house(project, params, machine, dry_run=True)}
     assert len(found) == 4
     assert found["parts of the feature store"].failed
