@@ -98,6 +98,10 @@ def reproduce_version(project: Workspace, machine: Machine, uri: str, folder: Pa
     return _compared(str(found), workspace, read_result(workspace, model), run, predictions, commits)
 
 
+NEEDS = {"resnet18": ("image",), "resnet18_windows": ("resnet18", "image")}
+"""Representations that are computed from others' settings."""
+
+
 def _settings(carried: Mapping[str, Any], model: str, day: str) -> dict[str, dict[str, Any]]:
     """The sections of params.yaml that decide what the version is; of models and representations its own alone."""
     values = carried["params"]
@@ -106,8 +110,8 @@ def _settings(carried: Mapping[str, Any], model: str, day: str) -> dict[str, dic
         name: dict(values[name]) for name in ("clips", "snapshot", "quality", "features", "evaluation")
     }
     sections["snapshot"]["as_of"] = day if as_of == "latest" else as_of
-    reads = carried["reads"]
-    sections["representations"] = {reads: values["representations"][reads]}
+    needed = {name for read in carried["reads"] for name in (read, *NEEDS.get(read, ()))}
+    sections["representations"] = {name: values["representations"][name] for name in sorted(needed)}
     return sections | {"models": {model: values["models"][model]}}
 
 

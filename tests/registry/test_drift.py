@@ -9,7 +9,7 @@ from mer_tasks.catalog.importing import import_songs
 from mer_tasks.collect import collect_clips
 from mer_tasks.features.build import build_features
 from mer_tasks.registry.drift import check_drift
-from mer_tasks.registry.promotion import promote
+from mer_tasks.registry.promotion import PersonsWord, promote
 from tests.registry.conftest import Project
 from tests.small_project import SR, _song
 
@@ -35,7 +35,7 @@ def add_energetic_songs(project: Project) -> None:
 @pytest.mark.slow
 def test_new_songs_of_one_kind_have_drifted_and_a_data_set_as_before_has_not(served: Project) -> None:
     served.values["quality"] |= {"drift_min_songs": 4}
-    promote(served.workspace, served.params, served.machine, "2", force=True)
+    promote(served.workspace, served.params, served.machine, "2", PersonsWord("ann", "a test"))
     report = check_drift(served.workspace, served.params, served.machine)
     assert (report.champion, report.n_now, report.columns) == ("mood version 2", 0, ())
     assert report.n_before > 10
