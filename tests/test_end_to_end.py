@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from mer_tasks.settings import load_params
 from tests.small_project import make_project, mer, run, shrunk_params
 
 MODELS = shrunk_params()["models"]
@@ -40,7 +41,7 @@ def test_every_model_is_scored_on_named_songs(project: Path) -> None:
     for name in MODELS:
         metrics = json.loads((project / "metrics" / f"{name}.json").read_text())
         assert metrics["accuracy_low"] <= metrics["accuracy"] <= metrics["accuracy_high"]
-        assert metrics["reads"] == [MODELS[name]["reads"]]
+        assert metrics["reads"] == list(load_params(project / "params.yaml").models[name].reads)
         assert metrics["protocol"] == "grouped" and len(metrics["folds"]) == 3
         assert set(metrics["recall"]) == {"sad", "happy", "energetic", "calm"}
         predictions = pd.read_csv(project / "data" / "predictions" / f"{name}.csv")
@@ -121,7 +122,8 @@ def test_the_registered_model_goes_into_service_and_predicts(project: Path) -> N
     paths = [project / "songs" / path for path in songs["path"]]
     answered = mer(project, "predict", "--json", *paths)
     answers = [json.loads(line) for line in answered.stdout.splitlines()]
-    assert [answer["mood"] for answer in answers] == list(songs["mood"])
+    likely = [max(answer["probabilities"], key=answer["probabilities"].get) for answer in answers]
+    assert likely == list(songs["mood"])  # `mood` may be "not sure" for so small a training
     assert all(sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4) for answer in answers)
 
     second = json.loads(mer(project, "register", "resnet18", "--json").stdout)
@@ -155,5 +157,5 @@ def test_mlflow_serves_what_was_registered(project: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     served = json.loads(answer.stdout.strip().splitlines()[-1])["predictions"][0]
     predicted = json.loads(mer(project, "predict", "--json", song).stdout)
-    assert served["mood"] == predicted["mood"]
+    assert served["mood"] == max(predicted["probabilities"], key=predicted["probabilities"].get)
     assert served["calm"] == pytest.approx(predicted["probabilities"]["calm"], abs=1e-4)
