@@ -76,7 +76,12 @@ def test_one_models_parameter_trains_that_model_alone(project: Path, tmp_path: P
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["models"]["logistic_regression"]["C"] = 0.01
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    assert stages_run(run(copy, "dvc", "repro")) == ["state", "train@logistic_regression", "evaluate"]
+    assert stages_run(run(copy, "dvc", "repro")) == [
+        "state",
+        "inputs",
+        "train@logistic_regression",
+        "evaluate",
+    ]
 
 
 def test_a_representations_parameter_trains_what_reads_it_alone(project: Path, tmp_path: Path) -> None:
@@ -84,7 +89,13 @@ def test_a_representations_parameter_trains_what_reads_it_alone(project: Path, t
     params = yaml.safe_load((copy / "params.yaml").read_text())
     params["representations"]["resnet18"]["stride"] = 2
     (copy / "params.yaml").write_text(yaml.safe_dump(params))
-    assert stages_run(run(copy, "dvc", "repro")) == ["state", "features", "train@resnet18", "evaluate"]
+    assert stages_run(run(copy, "dvc", "repro")) == [
+        "state",
+        "features",
+        "inputs",
+        "train@resnet18",
+        "evaluate",
+    ]
 
 
 def test_a_clone_without_songs_is_told_what_to_do(tmp_path: Path) -> None:
