@@ -14,6 +14,7 @@ from mlflow.entities import Run
 from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.result import HOLDOUT, ModelResult, read_result
+from mer_tasks.features.representations import with_needed
 from mer_tasks.files import temporary_folder
 from mer_tasks.pipeline import create_copy, reproduce
 from mer_tasks.registry.connection import connected
@@ -98,10 +99,6 @@ def reproduce_version(project: Workspace, machine: Machine, uri: str, folder: Pa
     return _compared(str(found), workspace, read_result(workspace, model), run, predictions, commits)
 
 
-NEEDS = {"resnet18": ("image",), "resnet18_windows": ("resnet18", "image")}
-"""Representations that are computed from others' settings."""
-
-
 def _settings(carried: Mapping[str, Any], model: str, day: str) -> dict[str, dict[str, Any]]:
     """The sections of params.yaml that decide what the version is; of models and representations its own alone."""
     values = carried["params"]
@@ -110,8 +107,8 @@ def _settings(carried: Mapping[str, Any], model: str, day: str) -> dict[str, dic
         name: dict(values[name]) for name in ("clips", "snapshot", "quality", "features", "evaluation")
     }
     sections["snapshot"]["as_of"] = day if as_of == "latest" else as_of
-    needed = {name for read in carried["reads"] for name in (read, *NEEDS.get(read, ()))}
-    sections["representations"] = {name: values["representations"][name] for name in sorted(needed)}
+    needed = sorted(with_needed(carried["reads"]))
+    sections["representations"] = {name: values["representations"][name] for name in needed}
     return sections | {"models": {model: values["models"][model]}}
 
 

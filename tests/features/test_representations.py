@@ -18,6 +18,7 @@ from mer_tasks.features.representations import (
     module_of,
     network_files,
     takes_audio,
+    with_needed,
 )
 from mer_tasks.settings import Params, RepresentationSettings, plugin_names
 
@@ -60,6 +61,13 @@ def test_a_module_has_what_the_contract_names(name: str, quick: Params) -> None:
     assert all(hasattr(module, one) for one in needed)
     has_network = bool(getattr(module, "NETWORK_FILES", ()))
     assert hasattr(module, "write_network") == bool(licence_of(name)) == has_network
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_its_own_settings_and_those_that_it_needs_are_enough(name: str, quick: Params, network: Path) -> None:
+    few = {one: quick.representations[one] for one in with_needed([name])}
+    reader = ClipReader(quick.model_copy(update={"representations": few}), name, network)
+    assert [part.id for part in reader.parts] == [part.id for part in ClipReader(quick, name, network).parts]
 
 
 @pytest.mark.parametrize("name", NAMES)

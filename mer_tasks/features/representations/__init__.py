@@ -12,13 +12,14 @@ A module of the latter two has `parts`, what is computed from one clip and kept 
 makes the clip's values of them; `n_frames`, how many an array has; `CODE`, the modules of ours in which `assemble` computes; and `NETWORK_FILES`,
 without which a representation that is the output of a network cannot be computed elsewhere. Where there are
 such files, `check_network` sees early whether they can be had, `write_network` writes them, and `LICENCE` is the notice
-of the weights, in Markdown, which goes wherever they go.
+of the weights, in Markdown, which goes wherever they go. `NEEDS` names other representations by whose settings this one
+is computed, if there are any.
 
 `params.yaml` is read with the modules' `Settings`: a module imports no more than pydantic and NumPy at its top.
 docs/features.md shows how to add one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -163,6 +164,11 @@ def network_files(name: str, folder: Path) -> tuple[Path, ...]:
     if missing := [path for path in paths if not path.is_file()]:
         raise InputError(f"{missing[0]}: no such file; run mer features")
     return paths
+
+
+def with_needed(names: Iterable[str]) -> set[str]:
+    """These representations, and those whose settings they are computed by."""
+    return {one for name in names for one in (name, *getattr(module_of(name), "NEEDS", ()))}
 
 
 def licence_of(name: str) -> str:

@@ -19,6 +19,7 @@ KEPT: Kept = "table"
 CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 WEIGHTS = "weights.pt"
 NETWORK_FILES: tuple[str, ...] = (WEIGHTS,)
+NEEDS: tuple[str, ...] = ("image",)
 N_OUTPUTS = 512
 
 LICENCE = """\

@@ -16,6 +16,7 @@ KEPT: Kept = "array"
 CODE: tuple[str, ...] = ("mer_tasks.features.sequences",)
 NETWORK_FILES: tuple[str, ...] = resnet18.NETWORK_FILES
 LICENCE = resnet18.LICENCE
+NEEDS: tuple[str, ...] = ("resnet18", *resnet18.NEEDS)
 
 
 class Settings(RepresentationSettings):
