@@ -1,6 +1,5 @@
 """How accuracy grows with the number of songs, and what twice as many would give."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +8,15 @@ import pandas as pd
 
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.protocols import correct_by_song, mean_with_interval
-from mer_tasks.evaluation.repeats import SMALLEST, Repeat, Repeated, run_repeats
-from mer_tasks.evaluation.training import describe_songs
-from mer_tasks.files import write_text
+from mer_tasks.evaluation.repeats import (
+    SMALLEST,
+    Repeat,
+    Repeated,
+    described,
+    run_repeats,
+    seeds_of,
+    write_measured,
+)
 from mer_tasks.settings import EvaluationSettings, Machine, Params
 from mer_tasks.workspace import Workspace
 
@@ -35,7 +40,7 @@ def learning_curve(
     Raises:
         InputError: the data set or what a model reads is not there, or does not suffice.
     """
-    seeds = [params.evaluation.seed + place for place in range(n_seeds)]
+    seeds = seeds_of(params.evaluation, n_seeds)
     repeats = [
         Repeat(model, "grouped", seed, one_in, every_song)
         for seed in seeds
@@ -43,17 +48,11 @@ def learning_curve(
         for one_in in PARTS
     ]
     found = run_repeats(workspace, params, machine, repeats)
-    result: dict[str, Any] = {
-        "songs": describe_songs(params.snapshot.collections),
-        "every_song": every_song,
-        "seeds": seeds,
-        "models": [_row(model, found, params.evaluation) for model in models],
-    }
-    folder = workspace.repeats
+    result = described(params, seeds, every_song)
+    result["models"] = [_row(model, found, params.evaluation) for model in models]
     title = f"Accuracy by songs trained on, {result['songs']}, folds by artist, {n_seeds} seeds"
-    write_text(folder / "learning-curve.json", json.dumps(result, indent=1) + "\n")
-    write_text(folder / "learning-curve.md", curve_table(result) + "\n")
-    plots.songs_curve(folder / "learning-curve.png", result["models"], title)
+    write_measured(workspace, "learning-curve", result, curve_table(result))
+    plots.songs_curve(workspace.repeats / "learning-curve.png", result["models"], title)
     return result
 
 

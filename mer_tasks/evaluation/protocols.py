@@ -1,6 +1,5 @@
 """Models by several seeds and protocols in one table: what an honest protocol costs, and how much a seed moves."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +8,16 @@ import pandas as pd
 
 from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.evaluation import plots
-from mer_tasks.evaluation.repeats import FOLDS, Repeat, Repeated, run_repeats
+from mer_tasks.evaluation.repeats import (
+    FOLDS,
+    Repeat,
+    Repeated,
+    described,
+    run_repeats,
+    seeds_of,
+    write_measured,
+)
 from mer_tasks.evaluation.scores import mean_interval
-from mer_tasks.evaluation.training import describe_songs
-from mer_tasks.files import write_text
 from mer_tasks.settings import EvaluationSettings, Machine, Params, Protocol
 from mer_tasks.workspace import Workspace
 
@@ -35,7 +40,7 @@ def compare_protocols(
     Raises:
         InputError: the data set or what a model reads is not there, or does not suffice.
     """
-    seeds = [params.evaluation.seed + place for place in range(n_seeds)]
+    seeds = seeds_of(params.evaluation, n_seeds)
     repeats = [
         Repeat(model, protocol, seed, every_song=every_song)
         for seed in seeds  # so that a run that is stopped has something of each
@@ -43,17 +48,11 @@ def compare_protocols(
         for protocol in PROTOCOLS
     ]
     found = run_repeats(workspace, params, machine, repeats)
-    result: dict[str, Any] = {
-        "songs": describe_songs(params.snapshot.collections),
-        "every_song": every_song,
-        "seeds": seeds,
-        "folds": {protocol: FOLDS.get(protocol, params.evaluation.folds) for protocol in PROTOCOLS},
-        "models": [_row(model, found, params.evaluation) for model in models],
-    }
-    folder = workspace.repeats
-    write_text(folder / "protocols.json", json.dumps(result, indent=1) + "\n")
-    write_text(folder / "protocols.md", protocols_table(result) + "\n")
-    plots.protocols(folder / "protocols.png", result["models"], PROTOCOLS, _title(result))
+    result = described(params, seeds, every_song)
+    result["folds"] = {protocol: FOLDS.get(protocol, params.evaluation.folds) for protocol in PROTOCOLS}
+    result["models"] = [_row(model, found, params.evaluation) for model in models]
+    write_measured(workspace, "protocols", result, protocols_table(result))
+    plots.protocols(workspace.repeats / "protocols.png", result["models"], PROTOCOLS, _title(result))
     return result
 
 

@@ -6,7 +6,7 @@ Each is kept in `data/repeats` and computed once. No fitted model is kept, so th
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mer_tasks.domain import MOODS, primary_artist
 from mer_tasks.errors import InputError
 from mer_tasks.evaluation.folds import folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
-from mer_tasks.evaluation.training import fit_folds, prediction_table
+from mer_tasks.evaluation.training import describe_songs, fit_folds, fold_tables
 from mer_tasks.features.identity import representation_identity
 from mer_tasks.features.row import end_with
 from mer_tasks.files import write_text
@@ -94,6 +94,23 @@ def run_repeats(
     return [one for one in found if one is not None]
 
 
+def seeds_of(evaluation: EvaluationSettings, n_seeds: int) -> list[int]:
+    """So many seeds, the first of which is `evaluation.seed`."""
+    return [evaluation.seed + place for place in range(n_seeds)]
+
+
+def described(params: Params, seeds: Sequence[int], every_song: bool) -> dict[str, Any]:
+    """What every measurement by repeats begins with: which songs, and which seeds."""
+    songs = describe_songs(params.snapshot.collections)
+    return {"songs": songs, "every_song": every_song, "seeds": list(seeds)}
+
+
+def write_measured(workspace: Workspace, name: str, result: Mapping[str, Any], table: str) -> None:
+    """Write a measurement by repeats as `NAME.json` and `NAME.md`."""
+    write_text(workspace.repeats / f"{name}.json", json.dumps(result, indent=1) + "\n")
+    write_text(workspace.repeats / f"{name}.md", table + "\n")
+
+
 def _train(workspace: Workspace, params: Params, machine: Machine, repeat: Repeat, identity: str) -> None:
     _, inputs = model_inputs(workspace, params, repeat.model, machine.feature_store)
     evaluation = repeat.evaluation(params.evaluation)
@@ -105,11 +122,7 @@ def _train(workspace: Workspace, params: Params, machine: Machine, repeat: Repea
     y = inputs.songs["mood"].map(MOODS.index).to_numpy()
     by = params.model_copy(update={"evaluation": evaluation})
     fitted = fit_folds(inputs, y, pairs, by, repeat.model, machine.device, what="")
-    tables = [
-        prediction_table(inputs.songs, fold.rows, fold.probabilities, f"fold-{number}")
-        for number, fold in enumerate(fitted)
-    ]
-    table = pd.concat(tables).sort_values("track_id", ignore_index=True).round(6)
+    table = pd.concat(fold_tables(inputs.songs, fitted)).sort_values("track_id", ignore_index=True).round(6)
     n_train = float(np.mean([len(train) for train, _ in pairs]))
     content = {"identity": identity, "n_train": n_train, "predictions": table.to_dict("list")}
     write_text(repeat.file(workspace), json.dumps(content) + "\n")

@@ -156,20 +156,29 @@ def _fit_network(
     checkpoints: Checkpoints | None,
 ) -> Curve:
     """Train a network and return its learning curve over both sides."""
-    import torch
-
     from mer_tasks.networks import torch_classifier
-    from mer_tasks.networks.threads import one_thread
 
-    torch.manual_seed(seed)
     data = X[train], y[train], X[test], y[test]
     torch_classifier.set_validation_data(model, *data, keep_best_epoch)
-    if checkpoints:
-        torch_classifier.set_checkpoint(model, checkpoints.path(seed, *data))
-    with one_thread():
-        model.fit(*data[:2])
+    _fit_by_epochs(model, seed, data, checkpoints)
     torch_classifier.clear_validation_data(model)
     return torch_classifier.learning_curve(model)
+
+
+def _fit_by_epochs(
+    model: "Pipeline", seed: int, data: tuple[np.ndarray, ...], checkpoints: Checkpoints | None
+) -> None:
+    """Fit a network to the first two of `data`; where it was killed with all the same, it goes on."""
+    import torch
+
+    from mer_tasks.networks.threads import one_thread
+    from mer_tasks.networks.torch_classifier import set_checkpoint
+
+    torch.manual_seed(seed)
+    if checkpoints:
+        set_checkpoint(model, checkpoints.path(seed, *data))
+    with one_thread():
+        model.fit(*data[:2])
 
 
 def _fit_all(
@@ -179,16 +188,7 @@ def _fit_all(
     seed = params.evaluation.seed
     whole = build_model(params.models[model], inputs.shapes, seed, checkpoints.device)
     if _is_network(whole):
-        import torch
-
-        from mer_tasks.networks.threads import one_thread
-        from mer_tasks.networks.torch_classifier import set_checkpoint
-
-        torch.manual_seed(seed)
-        data = inputs.X[rows], y[rows]
-        set_checkpoint(whole, checkpoints.path(seed, *data))
-        with one_thread():
-            whole.fit(*data)
+        _fit_by_epochs(whole, seed, (inputs.X[rows], y[rows]), checkpoints)
     else:
         artists = inputs.songs["artist"].map(primary_artist).to_numpy()
         fit_with_groups(whole, inputs.X[rows], y[rows], artists[rows])
@@ -249,14 +249,19 @@ def _trained_by(params: Params, model: str) -> dict[str, Any]:
 
 def _predictions(inputs: Inputs, parts: Split, fitted: list[FittedFold], best: int) -> pd.DataFrame:
     """One row a song: its mood, its split, the predicted mood and the four probabilities."""
-    tables = [
-        prediction_table(inputs.songs, fold.rows, fold.probabilities, f"fold-{number}")
-        for number, fold in enumerate(fitted)
-    ]
+    tables = fold_tables(inputs.songs, fitted)
     if len(parts.holdout):
         probabilities = fitted[best].model.predict_proba(inputs.X[parts.holdout])
         tables.append(prediction_table(inputs.songs, parts.holdout, probabilities, HOLDOUT))
     return pd.concat(tables).sort_values("track_id", ignore_index=True)
+
+
+def fold_tables(songs: pd.DataFrame, fitted: list[FittedFold]) -> list[pd.DataFrame]:
+    """Each fold's predictions of the songs that it left out."""
+    return [
+        prediction_table(songs, fold.rows, fold.probabilities, f"fold-{number}")
+        for number, fold in enumerate(fitted)
+    ]
 
 
 def prediction_table(

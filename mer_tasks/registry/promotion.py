@@ -106,12 +106,10 @@ def promote(
         expected = _looked_at(person, champion)
         with catalog.exclusively(LOCK):
             champion = service.champion()
-            if (
-                champion != expected
-            ):  # a comparison takes minutes and a person days, what was done meanwhile counts
-                verdict = Verdict(
-                    False, f"version {champion} was put in service meanwhile; run mer promote again"
-                )
+            # a comparison takes minutes and a person days: what was done meanwhile counts
+            if champion != expected:
+                reason = f"version {champion} was put in service meanwhile; run mer promote again"
+                verdict = Verdict(False, reason)
             if verdict.passed:
                 service.put(number, champion, _change(verdict.reason, known, person))
                 champion = number
