@@ -82,7 +82,7 @@ def test_a_version_carries_the_network_that_it_reads(project: Project) -> None:
     weights = next(project.workspace.representation("resnet18").glob("*.pt"))
     weights.unlink()
     with RegisteredModel(project.machine, "models:/mood@challenger") as model:
-        assert (model.folder / "artifacts" / "version" / "network" / weights.name).is_file()
+        assert (model.folder / "artifacts" / "version" / "network" / "resnet18" / weights.name).is_file()
         assert sum(model.predict(project.song).probabilities.values()) == pytest.approx(1)
         assert "torch" in model.description["libraries"]
 
@@ -97,7 +97,7 @@ def test_a_version_that_reads_musicnn_needs_neither_its_package_nor_a_heavy_libr
     assert project.register() == "1"  # compares with the training's own answers
     (project.workspace.representation("musicnn") / "weights.npz").unlink()
     with RegisteredModel(project.machine, "models:/mood@challenger") as model:
-        assert (model.folder / "artifacts" / "version" / "network" / "weights.npz").is_file()
+        assert (model.folder / "artifacts" / "version" / "network" / "musicnn" / "weights.npz").is_file()
         found = model.predict(project.song)
         assert sum(found.probabilities.values()) == pytest.approx(1)
         assert len(found.why) == 3 and set(found.why) < set(TAGS)
