@@ -105,7 +105,7 @@ def test_a_version_that_reads_musicnn_needs_neither_its_package_nor_a_heavy_libr
         assert not {"torch", "scikit-learn", "musicnn"} & set(model.description["libraries"])
     folder = fold_folder(project.workspace, "mine", 0)
     ours = array_classifiers.load_arrays(folder)
-    theirs = load_fitted(build_model(project.params.models["mine"], (1556,), 0, "cpu"), folder)
+    theirs = load_fitted(build_model(project.params.models["mine"], ((1556,),), 0, "cpu"), folder)
     X = np.random.default_rng(0).normal(0, 100, (50, 1556)).astype(np.float32)
     assert ours is not None
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6, atol=1e-9)
