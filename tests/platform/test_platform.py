@@ -18,7 +18,7 @@ import pytest
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 ROOT = Path(__file__).parents[2]
-QUICK = {"models": ["musicnn_svm", "logistic"], "size": "quick"}
+QUICK = {"models": ["musicnn_svm", "logistic_regression"], "size": "quick"}
 DATABASES = {"airflow", "catalog", "mlflow", "results"}
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(3600)]
@@ -202,7 +202,7 @@ def test_a_run_goes_through_both_queues_to_a_model_in_service(platform: Platform
 
 def test_a_run_survives_what_happens_to_its_services(platform: Platform) -> None:
     """PostgreSQL is started again in mid-run, a worker is killed while it trains, and all of it is stopped and started."""
-    run = platform.trigger(models=["musicnn_svm", "network"], size="full")
+    run = platform.trigger(models=["musicnn_svm", "neural_network"], size="full")
     _until_running(platform, run, "features")
     platform.run("docker/compose", "restart", "--timeout", "5", "postgres")
     _until_running(platform, run, "train")
