@@ -12,7 +12,7 @@ export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>
 
 .PHONY: help
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## run the main job: Airflow, MLflow, sample songs, a model in service; up until Ctrl-C
@@ -43,6 +43,14 @@ lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: up
+up: ## build and start the services (Docker), wait until they are healthy, print their addresses
+	@docker/up
+
+.PHONY: down
+down: ## stop the services; their data stays
+	@docker/compose down
 
 .PHONY: docs
 docs: setup ## build the documentation into site/: open site/index.html

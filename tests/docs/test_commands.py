@@ -32,7 +32,7 @@ def shown_in(page: Path) -> Iterator[str]:
     for line in blocks(page.read_text(encoding="utf-8")):
         for command in ENDS.split(line):
             if found := re.match(
-                r"(?:\$ )?(?:[A-Z_]+=\S+ |docker-compose .* worker )*mer (.*)", command.strip()
+                r"(?:\$ )?(?:[A-Z_]+=\S+ |docker/compose .* worker )*mer (.*)", command.strip()
             ):
                 yield found[1].strip()
 
