@@ -80,12 +80,8 @@ def begin_curves(client: MlflowClient, experiment: str, model: str, training: st
     One that was killed goes on in its run; those of the model's other trainings that were abandoned are deleted.
     """
     tags = {"mer.model": model, CURVES: training, LOGGED_BY: _this_process()} | airflow_tags()
-    left = [
-        run
-        for run in _runs_with(client, experiment, CURVES, training)
-        if run.data.tags.get(LOGGED_BY) == _this_process() or _is_abandoned(run)
-    ]
-    run_id = str(left[0].info.run_id) if left else None
+    begun = [run for run in _runs_with(client, experiment, CURVES, training) if _may_go_on(run)]
+    run_id = str(begun[0].info.run_id) if begun else None
     delete_unfinished_curves(client, experiment, model, but=run_id)
     if run_id is None:
         return str(client.create_run(experiment, tags=tags, run_name=model).info.run_id)
@@ -103,7 +99,8 @@ def log_curve(client: MlflowClient, run_id: str, fold: int, curve: Curve) -> Non
 def end_curves(client: MlflowClient, experiment: str, run_id: str, workspace: Workspace, model: str) -> None:
     """Name the training that has ended as what it came to; a run of the same that is there already is kept instead."""
     identity = result_identity(workspace, model)
-    if any(_first_finished(client, experiment, tag, identity) for tag in (TRAINING, CURVES)):
+    there = {_first_finished(client, experiment, tag, identity) for tag in (TRAINING, CURVES)}
+    if there - {None, run_id}:
         delete_run(client, experiment, run_id)
         return
     client.set_tag(run_id, CURVES, identity)
@@ -211,6 +208,18 @@ def _is_abandoned(run: Run) -> bool:
         return psutil.Process(int(pid)).create_time() != float(started)
     except psutil.NoSuchProcess:
         return True
+
+
+def _may_go_on(run: Run) -> bool:
+    """Whether this process may go on in a run: its own, an abandoned one, or one of the same run of Airflow.
+
+    That trains a model once at a time, so an earlier try, on whichever machine, has ended.
+    """
+    ours = airflow_tags().get(AIRFLOW_RUN)
+    is_ours = run.data.tags.get(LOGGED_BY) == _this_process() or (
+        ours and run.data.tags.get(AIRFLOW_RUN) == ours
+    )
+    return bool(is_ours) or _is_abandoned(run)
 
 
 def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:

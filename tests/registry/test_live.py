@@ -197,6 +197,27 @@ def test_a_killed_training_goes_on_in_its_run(
     assert_is_whole(client, run.info.run_id)
 
 
+def test_a_run_is_gone_on_with_where_nobody_else_can_be_training(
+    settings: Params, machine: Machine, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_id(client, settings.registration.experiment, machine)
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "weekly_retrain")
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "one")
+    first = runs.begin_curves(client, experiment, MODEL, "a training")
+    assert runs.begin_curves(client, experiment, MODEL, "a training") == first
+    client.set_tag(first, runs.LOGGED_BY, "elsewhere 1 1.0")
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "two")
+    other = runs.begin_curves(client, experiment, MODEL, "a training")
+    assert other != first
+    client.set_tag(other, runs.LOGGED_BY, "elsewhere 2 1.0")
+    monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "one")
+    client.set_terminated(runs.begin_curves(client, experiment, MODEL, "another"), "FAILED")
+    assert (
+        runs.begin_curves(client, experiment, MODEL, "a training") == first
+    )  # its next try, on another machine
+    assert {run.info.run_id for run in runs_of(client)} == {first, other}  # the third was abandoned
+
+
 def test_an_abandoned_training_gives_way_to_another(
     workspace: Workspace, settings: Params, machine: Machine, client: MlflowClient
 ) -> None:
