@@ -27,6 +27,9 @@ from mer_tasks.workspace import Workspace
 ROUNDED = 2e-6
 """Predictions are kept with six decimals: a difference below this is none."""
 
+EXPERIMENT = "reproductions"
+"""The experiment in MLflow that shows the curves of what is rebuilt: no run of the pipeline's is among them."""
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -109,6 +112,7 @@ def _settings(carried: Mapping[str, Any], model: str, day: str) -> dict[str, dic
     sections["snapshot"]["as_of"] = day if as_of == "latest" else as_of
     needed = sorted(with_needed(carried["reads"]))
     sections["representations"] = {name: values["representations"][name] for name in needed}
+    sections["registration"] = {"experiment": EXPERIMENT}
     return sections | {"models": {model: values["models"][model]}}
 
 

@@ -18,17 +18,20 @@ ModelName = Annotated[str, typer.Argument(help="A model of params.yaml.")]
 def train(model: ModelName) -> None:
     """Train a model on each fold and score it on the songs that the fold leaves out.
 
-    Writes models/MODEL, data/predictions/MODEL.csv, metrics/MODEL.json and pictures in metrics/plots/MODEL.
+    Writes models/MODEL, data/predictions/MODEL.csv, metrics/MODEL.json and pictures in metrics/plots/MODEL. While a
+    network trains, MLflow shows its curves.
 
     Example:  [bold]mer train resnet18[/bold]
     """
     from mer_tasks.evaluation.training import train_model
     from mer_tasks.pipeline import check_inputs
+    from mer_tasks.registry.live import live_curves
 
     workspace, params, machine = project.workspace(), project.params_with(model), project.machine()
     if "DVC_STAGE" in os.environ:  # DVC has seen to the inputs, by their dates alone
         check_inputs(workspace, params, machine, model)
-    result = train_model(workspace, params, machine, model)
+    with live_curves(workspace, params, machine, model) as watch:
+        result = train_model(workspace, params, machine, model, watch)
     scores = result.scores
     print_line(
         f"{model} on {result.read_together}: accuracy {scores.accuracy:.3f}"

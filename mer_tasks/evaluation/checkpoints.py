@@ -2,23 +2,32 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mer_tasks.code_identity import code_identity
+from mer_tasks.networks.curve import Curve
 from mer_tasks.settings import EvaluationSettings, SystemSettings
+
+Watch = Callable[[str, int, Curve], None]
+"""Is told after each epoch, and when a training goes on: the fold's identity, its number, its curve so far."""
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The files of one model's folds in a folder; `device` is the one that a person asked for."""
+    """The files of one model's folds in a folder; `device` is the one that a person asked for.
+
+    `watch` is told of the folds' epochs: it returns at once and raises nothing, for the training waits.
+    """
 
     folder: Path
     settings: SystemSettings
     evaluation: EvaluationSettings
     device: str
+    watch: Watch | None = None
 
     def path(self, seed: int, *arrays: np.ndarray) -> Path:
         """The file of a training with this seed on rows and moods: other code or data have another one."""

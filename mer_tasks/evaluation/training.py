@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from mer_tasks.classifiers.groups import fit_with_groups
 from mer_tasks.domain import MOODS, SAMPLE_COLLECTION, primary_artist
 from mer_tasks.evaluation import plots
 from mer_tasks.evaluation.calibration import confidence
-from mer_tasks.evaluation.checkpoints import Checkpoints
+from mer_tasks.evaluation.checkpoints import Checkpoints, Watch
 from mer_tasks.evaluation.folds import Split, folds, split
 from mer_tasks.evaluation.inputs import Inputs, model_inputs
 from mer_tasks.evaluation.result import HOLDOUT, TRAINED, ModelResult, fold_folder, refit_folder, write_result
@@ -47,11 +48,13 @@ class FittedFold:
         return float((self.probabilities.argmax(axis=1) == y[self.rows]).mean())
 
 
-def train_model(workspace: Workspace, params: Params, machine: Machine, model: str) -> ModelResult:
+def train_model(
+    workspace: Workspace, params: Params, machine: Machine, model: str, watch: Watch | None = None
+) -> ModelResult:
     """Train one model of `params.models`; write its folds, predictions, scores and pictures.
 
     The training of a network goes on from the last epoch that one of the same model, data and code finished
-    before it was killed.
+    before it was killed; `watch` is told of the epochs of its folds.
 
     Raises:
         InputError: the snapshot or what the model reads is not there, or does not suffice.
@@ -64,7 +67,7 @@ def train_model(workspace: Workspace, params: Params, machine: Machine, model: s
     ]
     y = inputs.songs["mood"].map(MOODS.index).to_numpy()
     checkpoints = Checkpoints(
-        workspace.checkpoints(model), params.models[model], params.evaluation, machine.device
+        workspace.checkpoints(model), params.models[model], params.evaluation, machine.device, watch
     )
     fitted = fit_folds(inputs, y, pairs, params, model, machine.device, what=model, checkpoints=checkpoints)
     result = _result(model, params, snapshot, inputs, parts, fitted, y)
@@ -124,7 +127,7 @@ def cross_validate(
     for fold, (train, test) in enumerate(progress(pairs, len(pairs) if what else 0, what, unit="fold")):
         model = build(fold)
         if _is_network(model):
-            curve = _fit_network(model, X, y, train, test, seed + fold, keep_best_epoch, checkpoints)
+            curve = _fit_network(model, X, y, train, test, seed, fold, keep_best_epoch, checkpoints)
         else:
             curve = []
             fit_with_groups(model, X[train], y[train], None if artists is None else artists[train])
@@ -152,6 +155,7 @@ def _fit_network(
     train: np.ndarray,
     test: np.ndarray,
     seed: int,
+    fold: int,
     keep_best_epoch: bool,
     checkpoints: Checkpoints | None,
 ) -> Curve:
@@ -160,15 +164,22 @@ def _fit_network(
 
     data = X[train], y[train], X[test], y[test]
     torch_classifier.set_validation_data(model, *data, keep_best_epoch)
-    _fit_by_epochs(model, seed, data, checkpoints)
+    _fit_by_epochs(model, seed + fold, data, checkpoints, fold)
     torch_classifier.clear_validation_data(model)
     return torch_classifier.learning_curve(model)
 
 
 def _fit_by_epochs(
-    model: "Pipeline", seed: int, data: tuple[np.ndarray, ...], checkpoints: Checkpoints | None
+    model: "Pipeline",
+    seed: int,
+    data: tuple[np.ndarray, ...],
+    checkpoints: Checkpoints | None,
+    fold: int | None = None,
 ) -> None:
-    """Fit a network to the first two of `data`; where it was killed with all the same, it goes on."""
+    """Fit a network to the first two of `data`; where it was killed with all the same, it goes on.
+
+    The epochs of a `fold` are told to whoever watches.
+    """
     import torch
 
     from mer_tasks.networks.threads import one_thread
@@ -176,7 +187,11 @@ def _fit_by_epochs(
 
     torch.manual_seed(seed)
     if checkpoints:
-        set_checkpoint(model, checkpoints.path(seed, *data))
+        path = checkpoints.path(seed, *data)
+        watch = None
+        if checkpoints.watch and fold is not None:
+            watch = partial(checkpoints.watch, path.stem, fold)
+        set_checkpoint(model, path, watch)
     with one_thread():
         model.fit(*data[:2])
 

@@ -1,6 +1,7 @@
 """Where a training stands after each epoch, in a file: one that was killed goes on to the same numbers."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from skorch.history import History
 
 from mer_tasks.errors import InputError
 from mer_tasks.files import replacing
+from mer_tasks.networks.curve import Curve, curve_of
 
 
 class BestEpoch(Callback):  # type: ignore[misc]  # skorch has no types
@@ -44,11 +46,12 @@ class Checkpoint(Callback):  # type: ignore[misc]
     """Writes all that the next epoch depends on to `path` after each, and begins with what lies there.
 
     These are the weights, the optimizer, its schedule, the history, the best epoch and torch's generators of
-    random numbers. It must be the last callback.
+    random numbers. It must be the last callback. `watch` is told the learning curve whenever it is read or written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, watch: Callable[[Curve], None] | None = None) -> None:
         self.path = path
+        self.watch = watch
 
     def on_train_begin(self, net: NeuralNetClassifier, **_: Any) -> None:
         """Go on after the last epoch that was finished, if there is one.
@@ -69,6 +72,7 @@ class Checkpoint(Callback):  # type: ignore[misc]
         except Exception as error:  # torch raises whatever a damaged file provokes
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
             raise InputError(f"{self.path}: damaged ({reason}); remove it and train again") from error
+        self._tell(net)
 
     def on_epoch_end(self, net: NeuralNetClassifier, **_: Any) -> None:
         """Write where the training stands; an earlier file stays until the new one is whole."""
@@ -79,6 +83,11 @@ class Checkpoint(Callback):  # type: ignore[misc]
         }
         with replacing(self.path) as temporary:
             torch.save(state, temporary)
+        self._tell(net)
+
+    def _tell(self, net: NeuralNetClassifier) -> None:
+        if self.watch:
+            self.watch(curve_of(net.history))
 
 
 def _parts(net: NeuralNetClassifier) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the systems that train a network share: training by skorch, as scikit-learn classifiers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from skorch.helper import predefined_split
 from mer_tasks.device import torch_device
 from mer_tasks.domain import MOODS
 from mer_tasks.networks.checkpoint import BestEpoch, Checkpoint
-from mer_tasks.networks.curve import Curve
+from mer_tasks.networks.curve import Curve, curve_of
 from mer_tasks.settings import TorchSettings
 
 
@@ -83,9 +83,12 @@ def set_validation_data(model: Pipeline, X: Any, y: Any, X_valid: Any, y_valid: 
         net.set_params(callbacks=[*net.callbacks, ("best_epoch", BestEpoch())])
 
 
-def set_checkpoint(model: Pipeline, path: Path) -> None:
-    """Let the training of a pipeline that ends in a network go on from the file `path`, and keep it up to date."""
-    model[-1].set_params(callbacks=[*model[-1].callbacks, ("checkpoint", Checkpoint(path))])
+def set_checkpoint(model: Pipeline, path: Path, watch: Callable[[Curve], None] | None = None) -> None:
+    """Let the training of a pipeline that ends in a network go on from the file `path`, and keep it up to date.
+
+    `watch` is told the curve so far whenever the file is.
+    """
+    model[-1].set_params(callbacks=[*model[-1].callbacks, ("checkpoint", Checkpoint(path, watch))])
 
 
 def clear_validation_data(model: Pipeline) -> None:
@@ -95,9 +98,4 @@ def clear_validation_data(model: Pipeline) -> None:
 
 def learning_curve(model: Pipeline) -> Curve:
     """What each epoch of the network that ends a pipeline came to."""
-    columns = {"valid_acc": "valid_accuracy"}
-    wanted = ("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_acc")
-    return [
-        {columns.get(name, name): float(row[name]) for name in wanted if name in row}
-        for row in model[-1].history
-    ]
+    return curve_of(model[-1].history)

@@ -1,14 +1,14 @@
 """The way to MLflow: one client, and errors that tell a service that is away from bad input."""
 
+import fcntl
 import logging
 import os
 import re
 import shlex
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
-import httpx
 import mlflow
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.tracking import MlflowClient
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mer_tasks.catalog.database import UNAVAILABLE
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.registry.reachable import check_server
 from mer_tasks.settings import Machine
 from mer_tasks.temporary import may_pass, status_may_pass
 from mer_tasks.text import without_user
@@ -36,6 +37,9 @@ SETTINGS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is the command's, and may be JSON
 }
 
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+"""For who would rather do without an answer than wait for it."""
+
 
 @contextmanager
 def connected(machine: Machine) -> Iterator[MlflowClient]:
@@ -47,19 +51,20 @@ def connected(machine: Machine) -> Iterator[MlflowClient]:
         InputError: what answers is no MLflow server, or it refuses what was asked.
         UnavailableError: nothing answers there now, or only that it cannot.
     """
-    uri = machine.mlflow_uri
-    if uri.startswith("http"):
-        check_server(uri)
-    else:
-        (machine.home / "mlflow").mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        stack.enter_context(_variables(SETTINGS))
-        stack.enter_context(_tracking_at(uri))
-        try:
-            yield MlflowClient(uri, uri)
-        except (MlflowException, RequestException, SQLAlchemyError) as error:
-            raise explained(error, uri, machine.tracking_uri is not None) from error
+    with _no_warnings(), _tracking_at(machine.mlflow_uri), _client(machine, SETTINGS) as client:
+        yield client
+
+
+@contextmanager
+def connected_aside(machine: Machine) -> Iterator[MlflowClient]:
+    """The same for a thread beside the work: calls end within seconds, and what Python warns of is left alone.
+
+    Raises:
+        InputError: as `connected`.
+        UnavailableError: as `connected`.
+    """
+    with _client(machine, SETTINGS | IMPATIENT) as client:
+        yield client
 
 
 def experiment_id(client: MlflowClient, name: str, machine: Machine) -> str:
@@ -119,32 +124,48 @@ def _may_pass(error: Exception, uri: str) -> bool:
     return getattr(error, "error_code", None) in AWAY and not is_anothers and NO_JSON not in str(error)
 
 
-def check_server(uri: str) -> None:
-    """Ask once whether an MLflow server answers, for MLflow itself asks for minutes.
+@contextmanager
+def _client(machine: Machine, variables: Mapping[str, str]) -> Iterator[MlflowClient]:
+    uri = machine.mlflow_uri
+    check_server(uri)
+    with _quiet_loggers(), _variables(variables):
+        try:
+            yield _open(machine)
+        except (MlflowException, RequestException, SQLAlchemyError) as error:
+            raise explained(error, uri, machine.tracking_uri is not None) from error
 
-    Raises:
-        InputError: what answers is no MLflow server.
-        UnavailableError: nothing answers there now, or only that it cannot.
-    """
+
+def _open(machine: Machine) -> MlflowClient:
+    """A client; the tables of a database on this machine are made by one process at a time, as MLflow's would clash."""
+    uri = machine.mlflow_uri
+    if uri.startswith("http"):
+        return MlflowClient(uri, uri)
+    folder = machine.home / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)  # the folder itself: who may only read needs no file of its own
     try:
-        httpx.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise (UnavailableError if may_pass(error) else InputError)(
-            f"MLFLOW_TRACKING_URI: no MLflow server answers at {without_user(uri)}"
-            f" ({type(error).__name__}); start it, or unset the variable to use SQLite under var/"
-        ) from error
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return MlflowClient(uri, uri)
+    finally:
+        os.close(lock)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """MLflow reports its migrations, guesses and downloads; none of it is for whoever runs `mer`."""
+def _no_warnings() -> Iterator[None]:
+    """MLflow warns of its guesses; none of it is for whoever runs `mer`."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+        yield
+
+
+@contextmanager
+def _quiet_loggers() -> Iterator[None]:
+    """Nor are the migrations and downloads that it reports."""
     loggers = {logging.getLogger(name): logging.getLogger(name).level for name in ("mlflow", "alembic")}
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
-            yield
+        yield
     finally:
         for logger, level in loggers.items():
             logger.setLevel(level)

@@ -1,4 +1,7 @@
-"""One MLflow run a trained model, its folds nested: settings, scores, curves, pictures and the data's identity."""
+"""One MLflow run a trained model, its folds nested: settings, scores, curves, pictures and the data's identity.
+
+The run of a network begins with its first epoch and has the curves of its folds; `log_training` adds the rest.
+"""
 
 import socket
 import subprocess
@@ -10,7 +13,7 @@ from typing import Any
 
 import psutil
 from mlflow.data.pandas_dataset import from_pandas
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -25,6 +28,9 @@ from mer_tasks.workspace import Workspace
 
 TRAINING = "mer.training"
 """The tag with a training's identity: a hash of what it left behind, so that nothing is logged twice."""
+
+CURVES = "mer.curves"
+"""The tag of a run that began while a network trained: what of, and once that has ended the training's identity."""
 
 LOGGED_BY = "mer.logged_by"
 """The tag of a run with the host, process and start of who logs it."""
@@ -51,19 +57,66 @@ def log_training(client: MlflowClient, experiment: str, workspace: Workspace, re
     """Log a training as a run of the experiment with this id; return the run's id.
 
     The same training gives the same run: a finished one is found again, one that was abandoned half-way is
-    replaced. Of two processes that log it at once, the first's is kept.
+    replaced, and the one that showed its curves goes on. Of two processes that log it at once, the first's is kept.
     """
     identity = result_identity(workspace, result.model)
-    if finished := _finished(client, experiment, identity):
+    if finished := _first_finished(client, experiment, TRAINING, identity):
         return finished
-    for run in _runs_of(client, experiment, identity):
+    for run in _runs_with(client, experiment, TRAINING, identity):
         if _is_abandoned(run):
             delete_run(client, experiment, run.info.run_id)
-    run_id = _log(client, experiment, workspace, result, identity)
-    first = _finished(client, experiment, identity) or run_id
+    delete_unfinished_curves(client, experiment, result.model)
+    run_id = _begin(client, experiment, workspace, result, identity)
+    _log(client, experiment, run_id, workspace, result)
+    first = _first_finished(client, experiment, TRAINING, identity) or run_id
     if first != run_id:
         delete_run(client, experiment, run_id)
     return first
+
+
+def begin_curves(client: MlflowClient, experiment: str, model: str, training: str) -> str:
+    """The run for the curves of a network's training, known by a hash of what it begins with; its id.
+
+    One that was killed goes on in its run; those of the model's other trainings that were abandoned are deleted.
+    """
+    tags = {"mer.model": model, CURVES: training, LOGGED_BY: _this_process()} | airflow_tags()
+    begun = [run for run in _runs_with(client, experiment, CURVES, training) if _may_go_on(run)]
+    run_id = str(begun[0].info.run_id) if begun else None
+    delete_unfinished_curves(client, experiment, model, but=run_id)
+    if run_id is None:
+        return str(client.create_run(experiment, tags=tags, run_name=model).info.run_id)
+    _reopen(client, run_id, tags)
+    return run_id
+
+
+def log_curve(client: MlflowClient, run_id: str, fold: int, curve: Curve) -> None:
+    """Log those epochs of a fold that a run does not have yet, as `fold 0/train_loss` and so on."""
+    prefix = f"fold {fold}/"
+    known = {metric.step for metric in client.get_metric_history(run_id, f"{prefix}train_loss")}
+    _log_values(client, run_id, {}, {}, [row for row in curve if row["epoch"] not in known], prefix)
+
+
+def end_curves(client: MlflowClient, experiment: str, run_id: str, workspace: Workspace, model: str) -> None:
+    """Name the training that has ended as what it came to; a run of the same that is there already is kept instead."""
+    identity = result_identity(workspace, model)
+    there = {_first_finished(client, experiment, tag, identity) for tag in (TRAINING, CURVES)}
+    if there - {None, run_id}:
+        delete_run(client, experiment, run_id)
+        return
+    client.set_tag(run_id, CURVES, identity)
+    client.set_terminated(run_id)
+
+
+def delete_unfinished_curves(
+    client: MlflowClient, experiment: str, model: str, but: str | None = None
+) -> None:
+    """Delete the runs with curves of the model's trainings that nobody logs any more, `but` one.
+
+    Nothing is lost: a training that goes on knows its epochs.
+    """
+    for run in client.search_runs([experiment], f"tags.`{CURVES}` != '' and tags.`mer.model` = '{model}'"):
+        if _is_abandoned(run) and run.info.run_id != but:
+            delete_run(client, experiment, run.info.run_id)
 
 
 def delete_run(client: MlflowClient, experiment: str, run_id: str) -> None:
@@ -73,12 +126,29 @@ def delete_run(client: MlflowClient, experiment: str, run_id: str) -> None:
     client.delete_run(run_id)
 
 
-def _log(
+def _begin(
     client: MlflowClient, experiment: str, workspace: Workspace, result: ModelResult, identity: str
 ) -> str:
+    """The run of a training that is to be logged: the one with its curves, or a new one."""
     tags = _tags(result, workspace) | {TRAINING: identity, LOGGED_BY: _this_process()}
-    run_id = str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
+    run_id = _first_finished(client, experiment, CURVES, identity)
+    if run_id is None:
+        return str(client.create_run(experiment, tags=tags, run_name=result.model).info.run_id)
+    _reopen(client, run_id, tags)
+    return run_id
+
+
+def _reopen(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    client.update_run(run_id, status="RUNNING")
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _log(
+    client: MlflowClient, experiment: str, run_id: str, workspace: Workspace, result: ModelResult
+) -> None:
     try:
+        for fold, curve in enumerate(result.curves):
+            log_curve(client, run_id, fold, curve)
         _log_values(client, run_id, _parameters(result), _scores(result), _mean_curve(result.curves))
         _log_data(client, run_id, _data(result, workspace))
         _log_files(client, run_id, workspace, result)
@@ -91,7 +161,6 @@ def _log(
             client.set_terminated(run_id, "FAILED")
         raise
     client.set_terminated(run_id)
-    return run_id
 
 
 def _log_data(client: MlflowClient, run_id: str, data: DatasetInput) -> None:
@@ -110,13 +179,13 @@ def _log_fold(
     client.set_terminated(run_id)
 
 
-def _runs_of(client: MlflowClient, experiment: str, identity: str) -> Iterable[Run]:
-    return client.search_runs([experiment], f"tags.`{TRAINING}` = '{identity}'")
+def _runs_with(client: MlflowClient, experiment: str, tag: str, identity: str) -> Iterable[Run]:
+    return client.search_runs([experiment], f"tags.`{tag}` = '{identity}'")
 
 
-def _finished(client: MlflowClient, experiment: str, identity: str) -> str | None:
+def _first_finished(client: MlflowClient, experiment: str, tag: str, identity: str) -> str | None:
     """The run that counts: of several finished ones the first that was, which no later one can take over."""
-    finished = [run for run in _runs_of(client, experiment, identity) if run.info.status == "FINISHED"]
+    finished = [run for run in _runs_with(client, experiment, tag, identity) if run.info.status == "FINISHED"]
     first = min(finished, key=lambda run: (run.info.end_time, run.info.run_id), default=None)
     return str(first.info.run_id) if first else None
 
@@ -139,6 +208,18 @@ def _is_abandoned(run: Run) -> bool:
         return psutil.Process(int(pid)).create_time() != float(started)
     except psutil.NoSuchProcess:
         return True
+
+
+def _may_go_on(run: Run) -> bool:
+    """Whether this process may go on in a run: its own, an abandoned one, or one of the same run of Airflow.
+
+    That trains a model once at a time, so an earlier try, on whichever machine, has ended.
+    """
+    ours = airflow_tags().get(AIRFLOW_RUN)
+    is_ours = run.data.tags.get(LOGGED_BY) == _this_process() or (
+        ours and run.data.tags.get(AIRFLOW_RUN) == ours
+    )
+    return bool(is_ours) or _is_abandoned(run)
 
 
 def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
@@ -211,12 +292,16 @@ def _log_values(
     parameters: Mapping[str, Any],
     scores: Mapping[str, float],
     curve: Curve,
+    prefix: str = "",
 ) -> None:
+    """Log parameters, scores, and a curve whose names get this prefix."""
     now = int(time.time() * 1000)
     values = [Metric(name, value, now, 0) for name, value in scores.items()]
     for row in curve:
         step = int(row["epoch"])
-        values += [Metric(name, value, now, step) for name, value in row.items() if name != "epoch"]
+        values += [
+            Metric(f"{prefix}{name}", value, now, step) for name, value in row.items() if name != "epoch"
+        ]
     texts = [Param(name, str(value)) for name, value in parameters.items()]
     for start in range(0, len(texts), 100):  # a batch holds a hundred
         client.log_batch(run_id, params=texts[start : start + 100])

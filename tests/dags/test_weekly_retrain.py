@@ -95,13 +95,14 @@ def test_it_runs_on_mondays_and_not_by_being_unpaused(dag: DAG) -> None:
 
 
 def test_the_form_offers_what_the_settings_know(dag: DAG) -> None:
-    overrides = dag.task_dict["promote"].python_callable.__globals__["OVERRIDES"]
+    from dag_retrain_form import OVERRIDES
+
     models = dag.params.get_param("models").schema
     assert models["items"]["enum"] == models["examples"] == list(load_params().models)
     protocols = dag.params.get_param("protocol").schema["enum"]
     assert tuple(protocols[1:]) == get_args(EvaluationSettings.model_fields["protocol"].annotation)
-    assert set(overrides) | {"as_of", "models", "size", "promote"} == set(dag.params)
-    for key in overrides.values():
+    assert set(OVERRIDES) | {"as_of", "models", "size", "promote"} == set(dag.params)
+    for key in OVERRIDES.values():
         section, name = key.split(".")
         fields: Any = Params.model_fields[section].annotation
         assert name in fields.model_fields
@@ -192,6 +193,8 @@ def test_a_no_is_told_as_what_it_was(answer: tuple[Any, Any, Any], told: str | N
     ],
 )
 def test_a_quick_run_trains_one_model_unless_some_are_named(
-    dag: DAG, form: dict[str, Any], models: list[str] | None
+    form: dict[str, Any], models: list[str] | None
 ) -> None:
-    assert dag.task_dict["promote"].python_callable.__globals__["_models"](form) == models
+    from dag_retrain_form import chosen_models
+
+    assert chosen_models(form) == models
