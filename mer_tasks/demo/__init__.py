@@ -33,7 +33,7 @@ SHOWN = (
     "cnn_gru",
     "valence_arousal",
     "musicnn_svm",
-    "mean_of_three",
+    "mean_of_four",
 )
 """The models of params.yaml that it trains: the paper's three, and of what came after one of each kind."""
 
