@@ -103,7 +103,7 @@ def wait_until(is_so: Callable[[], bool], limit_s: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("store", "n_songs", "n_kills"), [("folder", 120, 20), ("bucket", 40, 6)])
+@pytest.mark.parametrize(("store", "n_songs", "n_kills"), [("folder", 60, 8), ("bucket", 24, 4)])
 def test_killed_again_and_again_it_loses_nothing_and_fetches_nothing_again(
     store: str,
     n_songs: int,
