@@ -12,7 +12,7 @@ export UV_FIND_LINKS ?= $(shell $(PYTHON) -m pip config get global.find-links 2>
 
 .PHONY: help
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: setup ## run the main job: Airflow, MLflow, sample songs, a model in service; up until Ctrl-C
@@ -37,12 +37,24 @@ setup: .venv/made ## build .venv, which holds everything
 test: lint ## lint, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
+.PHONY: test-platform
+test-platform: setup ## build and start the services, and put them through an operator's year (Docker, an hour)
+	$(BIN)/pytest -v -m platform tests/platform
+
 .PHONY: lint
 lint: setup ## ruff, mypy, import-linter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: up
+up: ## build and start the services (Docker), wait until they are healthy, print their addresses
+	@docker/up
+
+.PHONY: down
+down: ## stop the services; their data stays
+	@docker/compose down
 
 .PHONY: docs
 docs: setup ## build the documentation into site/: open site/index.html
@@ -52,8 +64,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-a
 
 .PHONY: lock
 lock: setup ## write the locks anew from pyproject.toml, keeping versions that still fit
-	sed -i '/^torch==/d' requirements.lock # kept, the pin would choose the build with CUDA
+	sed -i '/^torch==/d' requirements.lock requirements-worker.lock # kept, the pin would choose the build with CUDA
 	$(COMPILE) --extra worker --extra dev -o requirements.lock
+	$(COMPILE) -c requirements.lock --extra worker -o requirements-worker.lock
 	$(COMPILE) -c requirements.lock -o requirements-orchestrator.lock
 	sed -i 's/+cpu$$//' requirements*.lock # the pin takes whichever build of PyTorch there is
 

@@ -20,7 +20,7 @@ from mer_tasks.pipeline import create_copy, reproduce
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import read_description
-from mer_tasks.registry.runs import git_commit
+from mer_tasks.registry.runs import commit_of_code
 from mer_tasks.settings import Machine
 from mer_tasks.workspace import Workspace
 
@@ -95,7 +95,7 @@ def reproduce_version(project: Workspace, machine: Machine, uri: str, folder: Pa
     place = folder or machine.home / "reproductions" / f"{found.name}-{found.number}"
     workspace = create_copy(project, place, _settings(carried, model, str(day)), machine)
     reproduce(workspace, f"train@{model}", machine)
-    commits = run.data.tags.get("mer.commit"), git_commit(Path(__file__).parent)
+    commits = run.data.tags.get("mer.commit"), commit_of_code()
     return _compared(str(found), workspace, read_result(workspace, model), run, predictions, commits)
 
 

@@ -24,9 +24,10 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from mer_tasks.domain import Mood
 from mer_tasks.errors import InputError
@@ -454,6 +455,10 @@ class Machine(BaseSettings):
     """Where networks compute: `auto`, `cpu` or `cuda`."""
     workers: Annotated[int, Field(gt=0)] | None = None
     """Processes for work that is spread over cores; else one a core."""
+    commit: str | None = None
+    """The commit of the code, in an image that has no git checkout."""
+    secrets_dir: Path | None = None
+    """A folder with secrets, each in a file that has its variable's name in small letters."""
     tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
     """MLflow's server; else SQLite below `MER_HOME`."""
     mlflow_page: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
@@ -470,6 +475,11 @@ class Machine(BaseSettings):
     """The sender of e-mail."""
     alert_to: str | None = None
     """Who gets alerts by that mail server, separated by commas."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != ""}
 
     @property
     def catalog_url(self) -> str:
@@ -681,6 +691,8 @@ def checked(model: type[Checked], values: object, where: str, joint: str = ": ")
 def load_machine(root: Path = Path()) -> Machine:
     """Read and check the `MER_*` variables; a relative `MER_HOME` is meant from the folder `root`.
 
+    What is no variable may be a file in the folder `MER_SECRETS_DIR`: `mer_database_url` holds `MER_DATABASE_URL`.
+
     Raises:
         InputError: a variable is unknown or its value breaks a rule; names it.
     """
@@ -688,10 +700,18 @@ def load_machine(root: Path = Path()) -> Machine:
     for name in sorted(os.environ):
         if name.startswith("MER_") and name not in known:
             raise InputError(f"{name}: unknown variable{_closest(name, known)}")
+    secrets = os.environ.get("MER_SECRETS_DIR") or None
+    if secrets and not Path(secrets).is_dir():
+        raise InputError(
+            f"MER_SECRETS_DIR: {secrets} is no folder; name the folder of secrets, or leave it out"
+        )
     try:
-        machine = Machine()
+        options: dict[str, Any] = {"_secrets_dir": secrets}
+        machine = Machine(**options)
     except ValidationError as error:
         raise InputError(f"environment: {_first_problem(error, Machine, prefix='MER_')}") from error
+    except (OSError, SettingsError) as error:
+        raise InputError(f"MER_SECRETS_DIR: a file in {secrets} cannot be read: {error}") from error
     return machine.model_copy(update={"home": (root / machine.home).absolute()})
 
 

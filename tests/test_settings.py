@@ -388,3 +388,32 @@ def test_a_file_that_is_nested_too_deeply_is_one_line(tmp_path: Path) -> None:
 def test_numbers_that_no_machine_can_use_are_refused(tmp_path: Path, old: str, new: str) -> None:
     with pytest.raises(InputError, match=rf"{old.partition(':')[0]}.*(less than|greater than)"):
         load_params(changed(tmp_path, old, new))
+
+
+def test_a_secret_may_be_a_file_and_an_empty_one_is_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("MER_ALERT_TO", "")
+    (tmp_path / "mer_database_url").write_text("postgresql://catalog:secret@host/catalog\n")
+    (tmp_path / "mer_smtp_url").write_text("")
+    (tmp_path / "of_another_program").write_text("anything")
+    machine = load_machine()
+    assert machine.catalog_url == "postgresql://catalog:secret@host/catalog"
+    assert machine.smtp_url is None and machine.alert_to is None
+    monkeypatch.setenv("MER_DATABASE_URL", "postgresql://from.the/environment")
+    assert load_machine().catalog_url == "postgresql://from.the/environment"
+
+
+def test_a_folder_of_secrets_that_cannot_be_read_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MER_SECRETS_DIR", str(tmp_path / "missing"))
+    with pytest.raises(
+        InputError, match=r"^MER_SECRETS_DIR: .*missing is no folder; name the folder of secrets"
+    ):
+        load_machine()
+    monkeypatch.setenv("MER_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "mer_database_url").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"^MER_SECRETS_DIR: a file in .* cannot be read: "):
+        load_machine()

@@ -20,6 +20,7 @@ from mer_tasks.evaluation.result import ModelResult, result_identity
 from mer_tasks.files import sha256_of
 from mer_tasks.networks.curve import Curve
 from mer_tasks.registry.card import model_card, short_card
+from mer_tasks.settings import load_machine
 from mer_tasks.workspace import Workspace
 
 TRAINING = "mer.training"
@@ -152,7 +153,7 @@ def _tags(result: ModelResult, workspace: Workspace) -> dict[str, str]:
     }
     if workspace.lock_file.is_file():
         tags["mer.dvc_lock"] = sha256_of(workspace.lock_file)
-    if commit := git_commit(Path(__file__).parent):
+    if commit := commit_of_code():
         tags["mer.commit"] = commit
     return tags | airflow_tags()
 
@@ -165,11 +166,14 @@ def airflow_tags() -> dict[str, str]:
     return {AIRFLOW_RUN: run.run_id} | ({AIRFLOW_PAGE: run.page} if run.page else {})
 
 
-def git_commit(folder: Path) -> str | None:
-    """The commit of the code, where the project is a git checkout."""
+def commit_of_code() -> str | None:
+    """The commit of the code: `MER_COMMIT`, which an image carries, or that of the git checkout; else None."""
+    if commit := load_machine().commit:
+        return commit
+    here = Path(__file__).parent
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, check=False, capture_output=True, text=True
+            ["git", "rev-parse", "HEAD"], cwd=here, check=False, capture_output=True, text=True
         )
     except FileNotFoundError:
         return None

@@ -15,10 +15,9 @@ from mer_tasks.settings import Machine
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+OURS = sorted(name for name, service in SERVICES.items() if service["image"].startswith("mer-"))
+BUILDS = {service["image"]: service["build"] for service in SERVICES.values() if "build" in service}
 ONE_SHOT = {"init"}
-SECRET = re.compile(r"\$\{(\w+)(?::\?[^}]*)?\}")
-"""A variable of `.env` that has no default."""
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -51,30 +50,80 @@ def test_a_service_is_watched_or_ends_by_itself(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_service_waits_until_what_it_needs_is_ready(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
-        ready = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
-        assert how == {"condition": ready}
+        assert needed not in ONE_SHOT, "brought back alone, a service would run it again"
+        assert how == {"condition": "service_healthy"}
+
+
+def test_each_image_is_built_by_one_service() -> None:
+    built = [service["image"] for service in SERVICES.values() if "build" in service]
+    assert sorted(built) == sorted({SERVICES[name]["image"] for name in OURS})
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_has_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert service["mem_limit"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only", False) or name in {"postgres", "worker", "worker-gpu"}
 
 
 DAGS = "\n".join(file.read_text() for file in sorted((ROOT / "dags").glob("*.py")))
 
 
-def test_no_password_is_written_down() -> None:
+def secrets_of(name: str) -> set[str]:
+    return {one if isinstance(one, str) else one["source"] for one in SERVICES[name].get("secrets", [])}
+
+
+def test_no_secret_is_in_the_configuration() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
-            if value is None:
-                continue  # handed over from .env as it is, or absent
-            if re.search(r"PASSWORD|SECRET|FERNET|REDISCLI_AUTH", variable):
-                assert SECRET.fullmatch(value), f"{name}: {variable}"
-            if password := urlsplit(value).password:
-                assert SECRET.fullmatch(password), f"{name}: {variable}"
-    assert SECRET.fullmatch(SERVICES["redis"]["command"][-1])
+            if (
+                re.search(r"PASSWORD|SECRET|FERNET|TOKEN|_URL|CREDENTIALS|CONN", variable)
+                and value is not None
+            ):
+                at_hand = {
+                    "MLFLOW_TRACKING_URI",
+                    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+                    "AIRFLOW__API__BASE_URL",
+                }
+                assert variable in at_hand or "/run/secrets" in value, f"{name}: {variable}"
+            assert urlsplit(value or "").password is None
+    assert not re.findall(r"\$\{\w*(?:PASSWORD|SECRET|KEY|TOKEN)", (ROOT / "docker-compose.yml").read_text())
 
 
-def test_a_missing_secret_is_an_error_that_says_what_to_do() -> None:
-    text = (ROOT / "docker-compose.yml").read_text()
-    required = set(re.findall(r"\$\{(\w+):\?run docker/make-env\}", text))
-    assert required == set(re.findall(r"^(\w+)=$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert required >= {match[1] for match in SECRET.finditer(text)}
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_gets_the_secrets_that_it_reads_and_no_other(name: str) -> None:
+    service = SERVICES[name]
+    script = (
+        ROOT / "docker" / str(service.get("command", "")).split("--")[0].removeprefix("sh docker/").strip()
+    )
+    text = str(service) + (script.read_text() if script.is_file() else "")
+    given = secrets_of(name)
+    shared = {
+        "airflow_fernet_key",
+        "airflow_jwt_secret",
+        "airflow_secret_key",
+        "broker_url",
+        "results_database_url",
+    }
+    read = set(re.findall(r"/run/secrets/(\w+)", text)) - shared - {"aws_credentials"}
+    assert read <= given
+    assert given - read - shared <= {one for one in given if one.startswith("mer_")} | {
+        "aws_credentials",
+        "airflow_database_url",
+        "mlflow_credentials",
+        "mlflow_database_url",
+    }
+
+
+def test_airflow_s_database_is_reached_by_few() -> None:
+    """And by a worker for housekeeping alone, under a name that only that reads."""
+    assert {name for name in SERVICES if "airflow_database_url" in secrets_of(name)} == {
+        *("postgres", "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker")
+    }
+    assert "airflow_database_url" not in SERVICES["worker"]["secrets"]
+    assert {name for name in SERVICES if "postgres_password" in secrets_of(name)} == {"postgres"}
 
 
 def test_only_this_machine_reaches_the_ports() -> None:
@@ -90,7 +139,7 @@ def test_our_services_do_not_run_as_root(name: str) -> None:
     assert "user" not in service
     assert not service.get("privileged", False)
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert stages()[service["build"]["target"]][-1] == "USER mer"
+    assert stages()[BUILDS[service["image"]]["target"]][-1] == "USER mer"
 
 
 def test_only_the_databases_come_from_elsewhere() -> None:
@@ -106,13 +155,6 @@ def test_every_path_and_volume_exists() -> None:
     kept = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     assert kept
     assert all((ROOT / path).exists() for path in kept)
-
-
-@pytest.mark.parametrize("name", sorted(set(OURS) - {"mlflow"}))
-def test_airflow_and_its_workers_share_their_keys(name: str) -> None:
-    own = {"AIRFLOW_PASSWORD", "MER_AIRFLOW_DATABASE_URL"}  # that of housekeeping, which only workers do
-    shared = {key: value for key, value in SERVICES[name]["environment"].items() if key not in own}
-    assert shared == SERVICES["scheduler"]["environment"]
 
 
 def test_the_variables_are_ones_that_mer_knows() -> None:
@@ -137,15 +179,15 @@ def test_every_pool_of_the_dags_is_made() -> None:
 
 
 def test_every_database_is_made() -> None:
-    made = set(re.findall(r"CREATE DATABASE (\w+)", (ROOT / "docker/databases.sql").read_text()))
-    made.add(SERVICES["postgres"]["environment"]["POSTGRES_DB"])
-    used = re.findall(r"@postgres/(\w+)", (ROOT / "docker-compose.yml").read_text())
-    assert set(used) == made
+    [names] = re.findall(r"^for name in ([\w ]+); do$", (ROOT / "docker/roles.sh").read_text(), re.MULTILINE)
+    urls = re.findall(r"://(\w+):\$\(random 33\)@postgres/(\w+)", (ROOT / "docker/make-secrets").read_text())
+    assert {role for role, _ in urls} == {database for _, database in urls} == set(names.split())
 
 
 def test_the_orchestrator_is_a_strict_subset_of_the_worker() -> None:
-    orchestrator, worker = pins("requirements-orchestrator.lock"), pins("requirements.lock")
-    assert orchestrator.items() < worker.items()
+    orchestrator, worker = pins("requirements-orchestrator.lock"), pins("requirements-worker.lock")
+    assert orchestrator.items() < worker.items() < pins("requirements.lock").items()
+    assert not worker.keys() & {"pytest", "mypy", "playwright", "moto", "mkdocs"}
     assert not orchestrator.keys() & {"torch", "librosa", "mlflow", "pandas", "great-expectations", "dvc"}
 
 
@@ -153,12 +195,12 @@ def test_the_locks_pin_what_the_project_asks_for() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     exact = re.findall(r'"([\w-]+)(?:\[[\w,]+\])?==([\d.]+)"', project)
     assert len(exact) > 3
-    assert set(exact) <= pins("requirements.lock").items()
+    assert set(exact) <= pins("requirements-worker.lock").items()
 
 
 def test_a_worker_anywhere_can_install_the_lock() -> None:
     """With pins of one build of PyTorch it could not be installed, or would bring gigabytes that are not used."""
-    worker = pins("requirements.lock")
+    worker = pins("requirements-worker.lock")
     assert not [name for name in worker if name.startswith(("nvidia-", "cuda-"))]
     assert not [version for version in worker.values() if "+" in version]
 
@@ -172,36 +214,71 @@ def test_libraries_are_installed_before_the_code_is_copied() -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A folder with what `docker/make-env` reads."""
+def make_secrets(tmp_path: Path) -> Path:
+    """`docker/make-secrets` in a folder of its own."""
     (tmp_path / "docker").mkdir()
-    shutil.copy(ROOT / "docker/make-env", tmp_path / "docker")
-    shutil.copy(ROOT / ".env.example", tmp_path)
-    return tmp_path
+    return Path(shutil.copy(ROOT / "docker/make-secrets", tmp_path / "docker"))
 
 
-def test_make_env_draws_every_secret_and_only_its_owner_reads_them(project: Path) -> None:
-    subprocess.run([project / "docker/make-env"], check=True, capture_output=True)
-    assert stat.S_IMODE((project / ".env").stat().st_mode) == 0o600
-    lines = (project / ".env").read_text().splitlines()
-    values = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    secrets = [value for name, value in values.items() if name != "COMPOSE_PROJECT_NAME"]
-    assert len(set(secrets)) == len(secrets) == 6
-    assert all(re.fullmatch(r"\w{43,}=?", secret, re.ASCII) for secret in secrets)
-    Fernet(values["AIRFLOW_FERNET_KEY"])
-    assert {path.name for path in project.iterdir()} == {".env", ".env.example", "docker"}
+def contents(make_secrets: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in make_secrets.with_name("secrets").iterdir()}
 
 
-def test_make_env_prints_no_secret(project: Path) -> None:
-    said = subprocess.run([project / "docker/make-env"], check=True, capture_output=True, text=True)
-    values = re.findall(r"^\w+=(.{20,})$", (project / ".env").read_text(), re.MULTILINE)
-    assert values
-    assert not [value for value in values if value in said.stdout + said.stderr]
+def test_every_secret_of_the_services_is_made_and_drawn_anew(make_secrets: Path) -> None:
+    done = subprocess.run([make_secrets], check=True, capture_output=True, text=True)
+    values = contents(make_secrets)
+    assert values.keys() == COMPOSE["secrets"].keys()
+    assert {Path(entry["file"]).name for entry in COMPOSE["secrets"].values()} == values.keys()
+    drawn = [
+        text for value in values.values() for text in re.findall(r"\b(?!mlflow_)\w{24,}=?", value, re.ASCII)
+    ]
+    own = {"aws_credentials", *(name for name in values if name.startswith("mer_"))} - {"mer_database_url"}
+    assert len(set(drawn)) == len(drawn) == len(values) - len(own)
+    assert not any(values[name] for name in own)
+    Fernet(values["airflow_fernet_key"])
+    assert not done.stdout + done.stderr
+    assert stat.S_IMODE(make_secrets.with_name("secrets").stat().st_mode) == 0o700
 
 
-def test_make_env_leaves_an_existing_file_alone(project: Path) -> None:
-    (project / ".env").write_text("POSTGRES_PASSWORD=in-use\n")
-    run = subprocess.run([project / "docker/make-env"], check=False, capture_output=True, text=True)
-    assert run.returncode == 1
-    assert ".env" in run.stderr
-    assert (project / ".env").read_text() == "POSTGRES_PASSWORD=in-use\n"
+def test_secrets_that_are_there_stay(make_secrets: Path) -> None:
+    subprocess.run([make_secrets], check=True)
+    before = contents(make_secrets)
+    (make_secrets.with_name("secrets") / "mer_database_url").unlink()
+    subprocess.run([make_secrets], check=True)
+    after = contents(make_secrets)
+    assert {name for name in before if before[name] != after[name]} == {"mer_database_url"}
+
+
+def test_the_passwords_of_urls_are_read_as_they_are(make_secrets: Path) -> None:
+    """By the expressions with which PostgreSQL's roles and Redis get theirs."""
+    subprocess.run([make_secrets], check=True)
+    values = contents(make_secrets)
+    [expression] = re.findall(r"sed '([^']+)' \"\$file\"", (ROOT / "docker/roles.sh").read_text())
+    for name in ("airflow_database_url", "results_database_url", "mer_database_url", "mlflow_database_url"):
+        found = subprocess.run(
+            ["sed", expression], input=values[name], check=True, capture_output=True, text=True
+        )
+        assert found.stdout == urlsplit(values[name]).password
+    [expression] = re.findall(r"sed '([^']+)' /run", SERVICES["redis"]["command"][-1])
+    found = subprocess.run(
+        ["sed", expression], input=values["broker_url"], check=True, capture_output=True, text=True
+    )
+    assert found.stdout == f"requirepass {urlsplit(values['broker_url']).password}"
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["backup"], "docker/backup FOLDER: name the folder to make"),
+        (["backup", "docker"], "docker is there already: name a new folder"),
+        (["restore"], "docker/restore [--replace] FOLDER: name the folder that docker/backup made"),
+        (["restore", "docs"], "docs is no whole backup; take another"),
+        (["rotate"], "docker/rotate SECRET…: name files of docker/secrets"),
+        (["rotate", "../../etc/passwd"], "../../etc/passwd: not one that this command can change; docs/services.md says how"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_one_line(command: list[str], line: str) -> None:
+    name, *arguments = command
+    done = subprocess.run([ROOT / "docker" / name, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == line

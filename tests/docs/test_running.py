@@ -170,6 +170,13 @@ def _is_run(command: str) -> bool:
     return not any(re.search(part, command) for part in NOT_HERE)
 
 
+def _filled(command: str) -> str:
+    """A command with what a person puts in."""
+    for written, real in PUT.items():
+        command = re.sub(rf"(?<!\w){re.escape(written)}(?!\w)", real, command)
+    return command
+
+
 WITH_COMMANDS = [page for page in sorted(PAGES, key=_order) if any(map(_is_run, commands_in(page)))]
 
 
@@ -181,9 +188,7 @@ def test_every_command_of_a_page_does_what_it_is_there_for(page: Path, project: 
         place = (page.name, command)
         if change := SET.get(place):
             project.set(*change)
-        for written, real in PUT.items():
-            command = command.replace(written, real)
-        done = project.run(command)
+        done = project.run(_filled(command))
         assert (done.returncode != 0) == (place in STOPPED), f"$ {command}\n{done.stdout}"
         assert "Traceback" not in done.stdout, done.stdout
     (project.root / "params.yaml").write_text(before)
