@@ -28,6 +28,7 @@ NOT_HERE = {
     "^mer sample": "composes 96 songs for a minute; tests/sources/test_sample.py composes a few",
     "^mer serve |^curl ": "a server that runs until it is ended; tests/serving asks one",
     "^mlflow |base64 ": "a server that runs until it is ended; tests/registry/test_serving.py asks one",
+    "^mer reproduce ": "finds the labels that other commands gave since; tests/registry/test_reproduction.py rebuilds one",
     "^export MER_ALERT_URLS=": "would send mail",
     "^mer (repeat|learning-curve) ": "needs songs by 16 artists a mood; tests/evaluation/test_repeats.py has them",
 }
