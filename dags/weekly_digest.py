@@ -14,7 +14,7 @@ from dag_common import DEFAULT_ARGS, PROJECT, check_form, machine
     tags=["mood"],
     doc_md=(
         "Sends the digest of the week every Monday at 12:00 UTC, and by hand with **Trigger**: new songs, what was "
-        "left out and why, what the model is unsure of, whether the champion changed, and the week's warnings.\n\n"
+        "left out and why, which songs to label next, whether the champion changed, and the week's warnings.\n\n"
         "The log of its task has it as text. `docs/alerts.md` explains where messages go."
     ),
 )
@@ -23,7 +23,7 @@ def weekly_digest() -> None:
 
     @task(execution_timeout=timedelta(minutes=30))
     def send() -> None:
-        """Write the digest, with the songs of the newest run that was evaluated, and send it."""
+        """Write the digest, by the settings of the newest run that was evaluated, and send it."""
         from mer_tasks.command import run
         from mer_tasks.pipeline import newest_evaluated
         from mer_tasks.workspace import Workspace

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import pandas as pd
 from mlflow.exceptions import MlflowException
 from sqlalchemy import select
 
@@ -15,15 +14,12 @@ from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.schema import items, tracks
 from mer_tasks.catalog.snapshot import take_snapshot
-from mer_tasks.domain import MOODS
 from mer_tasks.errors import InputError, UnavailableError
-from mer_tasks.evaluation.comparison import read_comparison
-from mer_tasks.evaluation.result import read_result
 from mer_tasks.registry.aliases import CHAMPION, DECISION, Aliases
 from mer_tasks.registry.connection import connected
+from mer_tasks.registry.unsure import answered_unsure_songs
 from mer_tasks.settings import Machine, Params
 from mer_tasks.text import on_one_line
-from mer_tasks.workspace import Workspace
 
 SHOWN = 10
 MOST_LINES = 20
@@ -39,7 +35,7 @@ class Digest:
     warnings: tuple[int, ...]
 
 
-def write_digest(workspace: Workspace, params: Params, machine: Machine, days: int = 7) -> Digest:
+def write_digest(params: Params, machine: Machine, days: int = 7) -> Digest:
     """The digest of the last `days` days; a part that cannot be had says why, and the others are there.
 
     Raises:
@@ -53,7 +49,7 @@ def write_digest(workspace: Workspace, params: Params, machine: Machine, days: i
         _champion(params, machine, start),
         _new_songs(catalog, start),
         _left_out(catalog, params),
-        _unsure(workspace),
+        _unsure(catalog, params),
         _part(
             f"Warnings: {len(warnings)}",
             [
@@ -141,29 +137,17 @@ def _left_out(catalog: Catalog, params: Params) -> str:
     return _part(f"Left out: {len(table)} of {total} songs", lines, len(lines))
 
 
-def _unsure(workspace: Workspace) -> str:
-    """The songs whose two most probable moods the best model can hardly tell apart."""
+def _unsure(catalog: Catalog, params: Params) -> str:
+    """The songs whose label would teach the model most, by the answers that are kept."""
     try:
-        model = str(read_comparison(workspace)["models"][0]["model"])
-        predictions = read_result(workspace, model).predictions
+        found, n_unlabelled = answered_unsure_songs(catalog, params, SHOWN)
     except InputError as error:
-        return f"Unsure: {on_one_line(str(error), LONGEST_LINE)}"
-    lines = [_between_two(row) for _, row in unsure_songs(predictions).iterrows()]
-    return _part(f"What {model} is least sure of", lines, len(lines))
-
-
-def unsure_songs(predictions: pd.DataFrame, n: int = SHOWN) -> pd.DataFrame:
-    """The `n` rows of a result's predictions with the least margin between the two most probable moods."""
-    ordered = predictions[list(MOODS)].to_numpy().copy()
-    ordered.sort(axis=1)
-    margin = ordered[:, -1] - ordered[:, -2]
-    return predictions.assign(margin=margin).sort_values(["margin", "track_id"], kind="stable").head(n)
-
-
-def _between_two(row: pd.Series) -> str:
-    first, second = sorted(MOODS, key=lambda mood: -row[mood])[:2]
-    chances = f"{first} {row[first]:.2f}, {second} {row[second]:.2f}"
-    return f"{_name(row['track_id'], row['artist'], row['title'])}: {chances}; labelled {row['mood']}"
+        return f"To label next: {on_one_line(str(error), LONGEST_LINE)}"
+    lines = [f"{_name(one.track_id, one.artist, one.title)}: {one.between}" for one in found]
+    if n_unlabelled and not found:
+        lines = ["no version has answered them yet; run mer score"]
+    title = f"To label next with mer label, of {n_unlabelled} songs without a mood"
+    return _part(title, lines, len(lines))
 
 
 def _part(title: str, lines: Iterable[str], n: int) -> str:

@@ -13,6 +13,9 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What a write ends with where nothing more fits: the disk, a quota, the limit of a process, a read-only disk."""
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.ENOTDIR)
+"""What a path ends with that this user may not use, or that leads through a file."""
+
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading, and nothing else: reading a FIFO or a device may wait for ever.

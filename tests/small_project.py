@@ -24,14 +24,14 @@ ONE_OF_EACH_KIND = (
 """The models of params.yaml that are trained here; tests/models looks at all."""
 
 
-def make_project(folder: Path) -> Path:
+def make_project(folder: Path, n_artists: int = N_ARTISTS, songs_each: int = SONGS_EACH) -> Path:
     """Lay out params.yaml, dvc.yaml and songs/tracks.csv in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(shrunk_params()))
     (folder / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     rows = []
-    for artist in range(N_ARTISTS):
-        for song in range(SONGS_EACH):
+    for artist in range(n_artists):
+        for song in range(songs_each):
             mood = list(PITCH_AND_PULSE)[(artist + song) % 4]
             track_id = f"song-{artist:02}-{song}"
             path = folder / "songs" / f"{track_id}.wav"

@@ -13,7 +13,7 @@ from mer_tasks.board.report import read_checks
 from mer_tasks.catalog.charts import ChartWeek, chart_weeks
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.ledger import Promotion, list_promotions
-from mer_tasks.catalog.predictions import newest_answers
+from mer_tasks.catalog.predictions import as_answer, newest_answers
 from mer_tasks.catalog.reading import newest, songs_anywhere
 from mer_tasks.catalog.schema import labels
 from mer_tasks.domain import MOODS, QUADRANT, LabelKind, Track
@@ -23,6 +23,7 @@ from mer_tasks.registry.lookup import fetch_version, find_version
 from mer_tasks.registry.process import read_description
 from mer_tasks.registry.summary import version_page
 from mer_tasks.registry.training_data import read_training_data
+from mer_tasks.registry.unsure import label_next
 from mer_tasks.settings import Machine, Params
 from mer_tasks.workspace import Workspace
 
@@ -123,7 +124,8 @@ def board_content(
         weeks = chart_weeks(connection, now - timedelta(weeks=WEEKS))
         this_week = {week.chart: week for week in weeks if week.chart in params.charts}
         charted = {song for week in this_week.values() for song in week.songs}
-        tracks, songs = _songs(connection, charted, this_week)
+        answers = _answers(connection, charted)
+        tracks, songs = _songs(connection, charted, answers, this_week)
         moods = {
             song: row.mood
             for song, row in newest_answers(connection, {s for w in weeks for s in w.songs}).items()
@@ -140,27 +142,41 @@ def board_content(
             if name in this_week
         ),
         songs=tuple(songs.values()),
-        unsure=tuple(sorted((s for s in songs.values() if not s.by_people), key=lambda s: s.sure)[:UNSURE]),
+        unsure=_unsure(songs, answers),
         checks=_newest_checks(workspace, machine),
     )
 
 
-def _songs(
-    connection: Connection, charted: Collection[str], this_week: Mapping[str, ChartWeek]
-) -> tuple[dict[str, Track], dict[str, BoardSong]]:
-    """How the charts' songs are called, and all songs with an answer, by track_id."""
+def _answers(connection: Connection, charted: Collection[str]) -> dict[str, Row[Any]]:
+    """The newest answer for each song that is shown, by track_id."""
     answers = newest_answers(connection, charted)
     answers = newest_answers(connection, most=MOST_SONGS) | answers
     shown = [song for song in answers if song in charted] + [song for song in answers if song not in charted]
-    shown = shown[: max(MOST_SONGS, len(charted))]
-    tracks = songs_anywhere(connection, {*charted, *shown})
-    given = newest(connection, labels, "source", labels.c.kind == LabelKind.PERSON, only=shown)
+    return {song: answers[song] for song in shown[: max(MOST_SONGS, len(charted))]}
+
+
+def _unsure(songs: Mapping[str, BoardSong], answers: Mapping[str, Row[Any]]) -> tuple[BoardSong, ...]:
+    """Those that a person should label next, of the songs that none has labelled."""
+    found = [song for song in songs.values() if not song.by_people]
+    kept = [as_answer(answers[song.track_id]) for song in found]
+    return tuple(found[place] for place, _ in label_next(kept, [song.artist for song in found], UNSURE))
+
+
+def _songs(
+    connection: Connection,
+    charted: Collection[str],
+    answers: Mapping[str, Row[Any]],
+    this_week: Mapping[str, ChartWeek],
+) -> tuple[dict[str, Track], dict[str, BoardSong]]:
+    """How the charts' songs are called, and all songs with an answer, by track_id."""
+    tracks = songs_anywhere(connection, {*charted, *answers})
+    given = newest(connection, labels, "source", labels.c.kind == LabelKind.PERSON, only=answers)
     people: dict[str, list[str]] = {}
     for (song, source), rows in given.items():
         if rows[-1].mood is not None:
             people.setdefault(song, []).append(f"{rows[-1].mood} ({source.partition(':')[2]})")
     return tracks, {
-        song: _song(tracks[song], answers[song], people.get(song, []), this_week) for song in shown
+        song: _song(tracks[song], answer, people.get(song, []), this_week) for song, answer in answers.items()
     }
 
 

@@ -1,7 +1,7 @@
 """What registered versions answered for the songs' clips."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +14,16 @@ from mer_tasks.catalog.schema import clips, predictions
 
 @dataclass(frozen=True, slots=True)
 class ClipAnswer:
-    """What a version answered for a song's clip: the probability of each mood, or the reason it has none."""
+    """What a version answered for a song's clip: the probability of each mood, or the reason it has none.
+
+    `tags` has the probability of each tag that it tells beside them.
+    """
 
     track_id: str
     clip_sha256: str
     probabilities: Mapping[str, float] | None = None
     reason: str | None = None
+    tags: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def mood(self) -> str | None:
@@ -62,13 +66,32 @@ def record_answers(
             "clip_sha256": answer.clip_sha256,
             "mood": answer.mood,
             "probabilities": dict(answer.probabilities) if answer.probabilities else None,
+            "tags": dict(answer.tags) or None,
             "reason": answer.reason,
         }
         | stamp
         for answer in answers
     ]
-    with catalog.transaction() as connection:
-        connection.execute(insert(predictions), rows)
+    if rows:
+        with catalog.transaction() as connection:
+            connection.execute(insert(predictions), rows)
+
+
+@patiently
+def answers_of(catalog: Catalog, model_id: str, wanted: Iterable[str]) -> dict[str, ClipAnswer]:
+    """What a version answered for clips, by SHA-256; those that it was not asked for are not there."""
+    query = select(predictions).where(predictions.c.model_id == model_id).order_by(predictions.c.id)
+    with catalog.reading() as connection:
+        return {
+            row.clip_sha256: as_answer(row)
+            for part in in_parts(wanted)
+            for row in connection.execute(query.where(predictions.c.clip_sha256.in_(part)))
+        }
+
+
+def as_answer(row: Row[Any]) -> ClipAnswer:
+    """A row of the table as it was recorded."""
+    return ClipAnswer(row.track_id, row.clip_sha256, row.probabilities, row.reason, row.tags or {})
 
 
 def newest_answers(

@@ -159,6 +159,7 @@ predictions = Table(
     Column("version", String, nullable=False),
     Column("mood", String),
     Column("probabilities", JSON(none_as_null=True)),
+    Column("tags", JSON(none_as_null=True)),
     Column("reason", String),
     Column("predicted_at", UtcDateTime, nullable=False),
     CheckConstraint("(mood IS NULL) <> (reason IS NULL)", name="mood_or_reason"),
@@ -166,7 +167,7 @@ predictions = Table(
 )
 """What a registered version answered for a song's clip: the mood and the probability of each, or why there is none.
 
-`model_id` names the version's files for ever, `version` is the number that people know it by. It has no
+`tags` has the probability of each tag that the version tells beside the moods. `model_id` names the version's files for ever, `version` is the number that people know it by. It has no
 `observed_at`: an answer of a model is no observation of a song, and makes no data set out of date.
 """
 

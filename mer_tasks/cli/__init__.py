@@ -9,12 +9,13 @@ import os
 import sys
 
 from mer_tasks.errors import InputError, UnavailableError
-from mer_tasks.files import FULL
+from mer_tasks.files import FULL, REFUSED
 from mer_tasks.text import printable
 
 
 def main() -> None:
-    """Run `mer`; a mistake in the input is one line on standard error and exit code 2, and so is a full disk.
+    """Run `mer`; a mistake in the input is one line on standard error and exit code 2, and so is a full disk or a folder
+    that this user may not use.
 
     What is unavailable for now is one line as well, and exit code 75 (EX_TEMPFAIL of sysexits.h).
     """
@@ -45,10 +46,12 @@ def main() -> None:
         print_error(f"mer: {error.object}: is not UTF-8, so the catalog cannot keep it; rename it")
         sys.exit(2)
     except OSError as error:
-        if error.errno not in FULL or error.filename is None:
+        remedies = dict.fromkeys(FULL, "free some space") | dict.fromkeys(REFUSED, "let this user use it")
+        if error.errno not in remedies or error.filename is None:
             raise
         print_error(
-            f"mer: {error.filename}: {error.strerror}; free some space, or set TMPDIR or MER_HOME elsewhere"
+            f"mer: {os.fsdecode(error.filename)}: {error.strerror};"
+            f" {remedies[error.errno]}, or set TMPDIR or MER_HOME elsewhere"
         )
         sys.exit(2)
 

@@ -75,16 +75,14 @@ def digest(
         bool, typer.Option("--send", help="Send it as well, and count its warnings as sent.")
     ] = False,
 ) -> None:
-    """The week for the music editor: the champion, new songs, what was left out and why, unsure songs, warnings.
-
-    What the model is unsure of is read from the folder's last training.
+    """The week for the music editor: the champion, new songs, what was left out and why, what to label, warnings.
 
     Example:  [bold]mer digest[/bold]
     """
     from mer_tasks.digest import send_digest, write_digest
 
     machine = project.machine()
-    written = write_digest(project.workspace(), project.params(), machine, days)
+    written = write_digest(project.params(), machine, days)
     for line in [written.title, "", *written.text.splitlines()]:
         print_line(line)
     if send:

@@ -10,7 +10,7 @@ import mutagen
 
 from mer_tasks.domain import QUADRANT
 from mer_tasks.errors import InputError
-from mer_tasks.files import replacing
+from mer_tasks.files import open_regular, replacing
 from mer_tasks.prediction.table import read_rows
 from mer_tasks.text import on_one_line
 
@@ -53,7 +53,10 @@ def _entry(row: dict[str, str]) -> Entry:
     if "://" in row["file"]:
         raise InputError("is at an address")
     try:
+        open_regular(path).close()
         found = mutagen.File(path, easy=True)
+    except OSError as error:
+        raise InputError(f"cannot be opened: {error.strerror}") from error
     except mutagen.MutagenError as error:
         raise InputError(f"its length cannot be read ({on_one_line(str(error), 100)})") from error
     if found is None or found.info is None:

@@ -137,6 +137,7 @@ def _rewrite(song: Path, moods: list[str]) -> None:
     copy = song.with_name(f".mer-tag-{name}{song.suffix}")
     status = song.stat()
     try:
+        copy.unlink(missing_ok=True)  # it may be a link, which would be written through
         with naming_full(song.parent):
             shutil.copy2(song, copy)
             if (copy.stat().st_uid, copy.stat().st_gid) != (status.st_uid, status.st_gid):

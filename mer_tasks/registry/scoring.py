@@ -8,7 +8,7 @@ from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.predictions import ClipAnswer, record_answers, unscored_clips
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.progress import progress
-from mer_tasks.registry.lookup import find_version
+from mer_tasks.registry.lookup import FoundVersion, find_version
 from mer_tasks.registry.prediction import RegisteredModel
 from mer_tasks.registry.process import SongError
 from mer_tasks.settings import Machine
@@ -34,6 +34,16 @@ class ScoreReport:
     unusable: dict[str, str]
     lost: dict[str, str]
 
+    def check(self) -> None:
+        """See that not all songs were lost.
+
+        Raises:
+            UnavailableError: they were.
+        """
+        if self.lost and not self.new and not self.unusable:
+            reason = next(iter(self.lost.values()))
+            raise UnavailableError(f"{self.version}: answered none of {len(self.lost)} songs: {reason}")
+
 
 def score_songs(catalog: Catalog, machine: Machine, uri: str, limit: int | None = None) -> ScoreReport:
     """Ask the version at `uri` for every song whose newest clip it has not answered, and keep the answers.
@@ -45,15 +55,26 @@ def score_songs(catalog: Catalog, machine: Machine, uri: str, limit: int | None 
         UnavailableError: MLflow cannot be reached now, or the version answered no song.
     """
     version = find_version(machine, uri)
-    wanted = unscored_clips(catalog, version.model_id)[:limit]
+    report = ask_for(catalog, machine, version, unscored_clips(catalog, version.model_id)[:limit])
+    report.check()
+    return report
+
+
+def ask_for(
+    catalog: Catalog, machine: Machine, version: FoundVersion, wanted: Sequence[tuple[str, str]]
+) -> ScoreReport:
+    """Ask a version for songs' clips, each a track_id and a SHA-256, and keep the answers in the catalog.
+
+    Raises:
+        InputError: the version cannot answer here as when it was registered.
+        UnavailableError: MLflow cannot be reached now.
+    """
     unusable, lost, new = dict[str, str](), dict[str, str](), 0
     for answers, failures in _answers(machine, f"models:/{version.name}/{version.number}", wanted):
         record_answers(catalog, version.model_id, version.number, answers)
         new += sum(answer.mood is not None for answer in answers)
         unusable |= {answer.track_id: answer.reason for answer in answers if answer.reason}
         lost |= failures
-    if lost and len(lost) == len(wanted):
-        raise UnavailableError(f"{version}: answered none of {len(lost)} songs: {next(iter(lost.values()))}")
     return ScoreReport(str(version), new, unusable, lost)
 
 
@@ -79,7 +100,7 @@ def _ask(
 ) -> ClipAnswer | tuple[str, str]:
     """What the version answers for a song; the song and the reason where it is to be asked again."""
     try:
-        found = model.predict(machine.clip_store.local(clip_key(sha256)))
+        found, tags = model.answer(machine.clip_store.local(clip_key(sha256)))
     except InputError as error:
         if isinstance(error.__cause__, SongError):
             return ClipAnswer(track_id, sha256, reason=str(error.__cause__))
@@ -90,4 +111,4 @@ def _ask(
         return track_id, "its clip is missing from the clip store; run mer verify, then mer clips"
     except UnavailableError as error:
         return track_id, str(error)
-    return ClipAnswer(track_id, sha256, found.probabilities)
+    return ClipAnswer(track_id, sha256, found, tags=tags)

@@ -9,10 +9,15 @@ import uvicorn
 from mer_tasks.errors import InputError
 from mer_tasks.serving.app import make_app
 from mer_tasks.serving.champion import LOG, Champion
+from mer_tasks.serving.prompt import PromptProtocol
 from mer_tasks.settings import Machine, Params
 
 GRACE_S = 60
 """So long requests in work may take when the server is told to end."""
+
+
+IDLE_S = 5
+"""So long a connection may stand without a whole request line and headers."""
 
 
 def serve(params: Params, machine: Machine, uri: str, host: str, port: int) -> None:
@@ -38,6 +43,8 @@ def serve(params: Params, machine: Machine, uri: str, host: str, port: int) -> N
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=PromptProtocol,
+                timeout_keep_alive=IDLE_S,
                 limit_concurrency=params.serving.max_requests,
                 timeout_graceful_shutdown=GRACE_S,
             )

@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 
 from mer_tasks.catalog.clips import record_clip
 from mer_tasks.catalog.database import Catalog
-from mer_tasks.catalog.predictions import ClipAnswer, newest_answers, record_answers, unscored_clips
+from mer_tasks.catalog.predictions import (
+    ClipAnswer,
+    answers_of,
+    newest_answers,
+    record_answers,
+    unscored_clips,
+)
 from mer_tasks.catalog.recording import Statement, record_statements
 from mer_tasks.domain import Clip, ClipOutcome, LabelKind, Track
 
@@ -27,8 +33,13 @@ def test_a_song_is_asked_for_until_the_version_has_answered_its_newest_clip(cata
     cut(catalog, "a", "1" * 64)
     cut(catalog, "b", "2" * 64)
     assert unscored_clips(catalog, "m-1") == [("a", "1" * 64), ("b", "2" * 64)]
-    answers = [ClipAnswer("a", "1" * 64, MOODS), ClipAnswer("b", "2" * 64, reason="is silent")]
+    answers = [
+        ClipAnswer("a", "1" * 64, MOODS, tags={"rock": 0.2}),
+        ClipAnswer("b", "2" * 64, reason="is silent"),
+    ]
+    record_answers(catalog, "m-1", "1", [])
     record_answers(catalog, "m-1", "1", answers)
+    assert list(answers_of(catalog, "m-1", ["1" * 64, "2" * 64, "3" * 64]).values()) == answers
     assert unscored_clips(catalog, "m-1") == []
     cut(catalog, "a", "3" * 64)
     assert unscored_clips(catalog, "m-1") == [("a", "3" * 64)]

@@ -85,6 +85,17 @@ def test_a_mistake_is_one_line_and_exit_code_2(project: Path, arguments: list[st
     assert line.startswith("mer: ") and message in line
 
 
+def test_a_home_that_cannot_be_used_is_one_line(project: Path) -> None:
+    (project / "file").touch()
+    environment = os.environ | {"MER_HOME": "file/home"}
+    command = [str(Path(sys.executable).with_name("mer")), "tag", "songs"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.endswith(
+        "Not a directory; let this user use it, or set TMPDIR or MER_HOME elsewhere\n"
+    )
+
+
 def test_outside_a_project_it_is_named_where_to_run(tmp_path: Path) -> None:
     done = mer(tmp_path, "evaluate")
     assert done.returncode == 2

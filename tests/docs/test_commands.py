@@ -14,26 +14,17 @@ from typer.exceptions import TyperException
 
 from mer_tasks import cli
 from mer_tasks.cli.app import app
+from tests.docs.shell_blocks import PAGES, commands_in
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ENDS = re.compile(r"\s(?:&&|\|\||[;|<>]|#)(?=\s|$)|;\s")
 """Where a command of a line ends: the shell's operators, and comments."""
 
 
-def blocks(text: str) -> Iterator[str]:
-    """The lines of code blocks, each whole where a backslash continues it."""
-    for block in re.findall(r"^```(?:sh|console|bash)?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
-        yield from block.replace("\\\n", " ").splitlines()
-
-
 def shown_in(page: Path) -> Iterator[str]:
     """What follows `mer` in each command of a page's code blocks."""
-    for line in blocks(page.read_text(encoding="utf-8")):
-        for command in ENDS.split(line):
-            if found := re.match(
-                r"(?:\$ )?(?:[A-Z_]+=\S+ |docker/compose .* worker )*mer (.*)", command.strip()
-            ):
+    for line in commands_in(page):
+        for command in ENDS.split(line.replace("\\\n", " ")):
+            if found := re.match(r"(?:[A-Z_]+=\S+ |docker[-/]compose .* worker )*mer (.*)", command.strip()):
                 yield found[1].strip()
 
 

@@ -1,5 +1,6 @@
 """Playlists from a table of moods."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,25 @@ def test_a_path_leads_from_one_mood_to_the_other_in_the_time_given() -> None:
 
 def test_a_table_becomes_a_playlist_that_players_read(tmp_path: Path) -> None:
     (tmp_path / "music").mkdir()
+    os.mkfifo(tmp_path / "fifo.mp3")
     song = make_song(tmp_path / "music" / "#1.mp3", "-metadata", "artist=Ann\nB")
     mood = SongMood.of({"sad": 0.1, "happy": 0.1, "energetic": 0.1, "calm": 0.7}, {}, 0.45)
     with open_table(tmp_path / "moods.csv", "models:/mood/1", False) as table:
         for answer in (
             Answer(str(song), mood, timeline=(Answer("0 s", mood, start_s=0.0, end_s=30.0),)),
             Answer(str(tmp_path / "gone.mp3"), mood),
+            Answer(str(tmp_path / "fifo.mp3"), mood),
             Answer("https://example.org/x.mp3", mood),
             Answer(str(tmp_path / "bad.mp3"), error="no audio"),
         ):
             table.add(answer)
     entries, problems = read_entries(tmp_path / "moods.csv")
     assert [(e.mood, e.valence, e.shown) for e in entries] == [("calm", 0.6, "Ann B - A song")]
-    assert len(problems) == 2 and "is at an address" in problems[1]
+    assert [one.partition(": left out: ")[2] for one in problems] == [
+        "cannot be opened: No such file or directory",
+        "cannot be opened: Is a FIFO, not a file",
+        "is at an address",
+    ]
     write_playlist(entries, tmp_path / "music" / "calm.m3u8")
     lines = (tmp_path / "music" / "calm.m3u8").read_text().splitlines()
     assert lines == ["#EXTM3U", "#EXTINF:1,Ann B - A song", "./#1.mp3"]

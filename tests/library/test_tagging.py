@@ -1,5 +1,6 @@
 """Moods in songs' tags: where players read them, without a change to the sound, and back again."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_what_cannot_be_tagged_is_a_reason_and_stays(tmp_path: Path) -> None:
         "text.mp3": reasons["text.mp3"],
     }
     assert "tags" in reasons["empty.flac"] and "tags" in reasons["text.mp3"]
+
+
+def test_a_link_where_the_copy_would_be_is_not_written_through(tmp_path: Path) -> None:
+    song, other = make_song(tmp_path / "song.mp3"), tmp_path / "other"
+    other.write_text("mine")
+    name = hashlib.sha256(b"song.mp3").hexdigest()[:16]
+    (tmp_path / f".mer-tag-{name}.mp3").symlink_to(other)
+    with tag_record(tmp_path) as record:
+        tag_song(song, "sad", record)
+    assert (other.read_text(), read_moods(song), song.is_symlink()) == ("mine", ["sad"], False)
 
 
 def test_one_process_at_a_time_has_the_record(tmp_path: Path) -> None:

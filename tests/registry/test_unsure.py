@@ -1,6 +1,5 @@
 """Which unlabelled songs to label next, by a version of the real registry and a catalog."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +10,9 @@ from mer_tasks.catalog.clips import clip_recipe, record_clip
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.labelling import add_labels, label_of
 from mer_tasks.domain import ChartEntry, Clip, ClipOutcome, Track
-from mer_tasks.errors import InputError
-from mer_tasks.registry.unsure import Unsure, unsure_songs, unsure_table
+from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.registry.scoring import score_songs
+from mer_tasks.registry.unsure import Unsure, answered_unsure_songs, unsure_songs, unsure_table
 from tests.registry.scene import Scene
 
 MODEL = "models:/mood@challenger"
@@ -54,15 +54,18 @@ def test_songs_are_ranked_with_their_moods_and_those_without_an_answer_are_named
 
 
 def test_a_clip_is_answered_once_by_a_version(scene: Scene) -> None:
-    scene.add()
+    scene.add(fails=("t00-0",))
+    catalog = Catalog.open(scene.machine.catalog_url)
+    score_songs(catalog, scene.machine, MODEL, limit=4)
     first = ask(scene)
-    (answers,) = (scene.machine.home / "answers").iterdir()
-    assert len(json.loads(answers.read_text())) == 8
+    assert (len(first.songs), set(first.left_out)) == (4, {"t00-0"})
     for row in scene.songs.itertuples():
         scene.clip(row.track_id).unlink()
-    assert ask(scene) == first
-    answers.write_text("{")  # as no process of ours leaves it
-    assert len(ask(scene).left_out) == 8
+    assert ask(scene) == first and score_songs(catalog, scene.machine, MODEL).new == 0
+    assert answered_unsure_songs(catalog, scene.params, 20) == (first.songs, 8)
+    scene.add()
+    with pytest.raises(UnavailableError, match=r"answered none of 8 songs: .*run mer verify"):
+        ask(scene)
 
 
 def test_labelled_songs_are_not_ranked_and_all_labelled_is_said(scene: Scene) -> None:

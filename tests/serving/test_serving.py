@@ -7,9 +7,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.prediction.versions import write_song
@@ -116,6 +118,21 @@ def test_clients_that_break_off_or_say_nothing_stop_nobody(server: Server, song:
         silent.sendall(head)
         assert b"408" in silent.recv(4096)
     assert server.client.post("/predict", files=upload(song)).json()["songs"][0]["mood"] == "energetic"
+
+
+def test_connections_that_ask_nothing_are_closed_and_keep_nobody_out(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    asked = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection((host, int(port)))) for _ in range(50)]
+        for connection, sent in zip(idle, (b"", b"GET / HT", asked[:-2], asked + b"\r\n"), strict=False):
+            connection.sendall(sent)
+        assert httpx.get(f"{server.url}/health").status_code == 503
+        wait_until(lambda: httpx.get(f"{server.url}/health").status_code == 200)
+        for connection in idle:
+            connection.settimeout(10)
+            while connection.recv(4096):
+                pass
 
 
 def test_a_new_champion_takes_over_without_a_lost_request(server: Server, song: bytes) -> None:
