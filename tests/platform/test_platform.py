@@ -32,7 +32,9 @@ class Platform:
         self.secrets = folder / "docker" / "secrets"
         self.ports = {"AIRFLOW_PORT": _free_port(), "MLFLOW_PORT": _free_port()}
         lines = [f"{name}={value}" for name, value in self.ports.items()]
-        (folder / ".env").write_text("\n".join(["COMPOSE_PROJECT_NAME=mer-test-platform", "MER_RESNET18_WEIGHTS=none", *lines, ""]))
+        (folder / ".env").write_text(
+            "\n".join(["COMPOSE_PROJECT_NAME=mer-test-platform", "MER_RESNET18_WEIGHTS=none", *lines, ""])
+        )
 
     def run(self, *command: str, check: bool = True) -> str:
         """What a command of the project's folder prints."""

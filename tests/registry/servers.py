@@ -16,7 +16,7 @@ MLFLOW = Path(sys.executable).with_name("mlflow")
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
+def mlflow_server(folder: Path, *options: str, **variables: str) -> Iterator[str]:
     """The address of an MLflow server with its database `mlflow.db` and its artifacts in `folder`."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -31,9 +31,9 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     environment |= {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "PATH": f"{MLFLOW.parent}:{os.environ['PATH']}",
-    }
+    } | variables
     server = subprocess.Popen(
-        [MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *stores],
+        [MLFLOW, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *stores, *options],
         env=environment,
         cwd=folder,
         stdout=(folder / "server.log").open("w"),

@@ -16,6 +16,7 @@ from mer_tasks.registry.aliases import CHALLENGER
 from mer_tasks.registry.connection import connected
 from mer_tasks.registry.lookup import SEAL, FoundVersion, fetch_version, find_version
 from mer_tasks.registry.process import DESCRIPTION
+from mer_tasks.settings import Machine
 from tests.registry.conftest import Project
 from tests.registry.servers import mlflow_server
 
@@ -183,6 +184,31 @@ def test_with_a_login_mlflow_itself_is_asked(served: Project, monkeypatch: pytes
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t")
     monkeypatch.setattr("mer_tasks.registry.lookup._ask_sqlite", lambda *_: pytest.fail("asked the tables"))
     assert find_version(served.machine, "models:/mood@challenger").number == "2"
+
+
+def test_a_server_behind_a_login_is_asked_with_what_mlflow_s_clients_know(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = {
+        "MLFLOW_AUTH_ADMIN_PASSWORD": "a long password",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "for forms",
+    }
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with mlflow_server(tmp_path, "--app-name", "basic-auth", **login) as url:
+        machine = machine.model_copy(update={"tracking_uri": url})
+        refused, absent = r": answers 401; check MLFLOW_TRACKING_USERNAME", "models:/mood/1: "
+        with pytest.raises(InputError, match=refused):
+            find_version(machine, "models:/mood/1")
+        (tmp_path / ".mlflow").mkdir()
+        (tmp_path / ".mlflow" / "credentials").write_text(
+            "[mlflow]\nmlflow_tracking_username = admin\nmlflow_tracking_password = a long password\n"
+        )
+        with pytest.raises(InputError, match=absent):
+            find_version(machine, "models:/mood/1")
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "another")
+        with pytest.raises(InputError, match=refused):
+            find_version(machine, "models:/mood/1")
 
 
 def test_neither_way_imports_mlflow(there: Project, monkeypatch: pytest.MonkeyPatch) -> None:
