@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mer_tasks.catalog.database import UNAVAILABLE
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.registry.login import LOGIN_REMEDY, login
 from mer_tasks.registry.reachable import check_server
 from mer_tasks.settings import Machine
 from mer_tasks.temporary import may_pass, status_may_pass
@@ -103,6 +104,9 @@ def explained(error: Exception, uri: str, is_set: bool) -> InputError | Unavaila
         return UnavailableError(
             f"MLflow at {without_user(uri)}: cannot answer now ({reason}); try again later"
         )
+    status = STATUS.search(reason)
+    if status and status[1] in ("401", "403"):
+        return InputError(f"MLflow at {without_user(uri)}: answers {status[1]}; {LOGIN_REMEDY}")
     remedy = "check MLFLOW_TRACKING_URI and what was asked" if is_set else "check what was asked"
     return InputError(
         f"MLflow at {without_user(uri)}: {reason}; {remedy}, which may have been deleted in MLflow"
@@ -139,6 +143,7 @@ def _open(machine: Machine) -> MlflowClient:
     """A client; the tables of a database on this machine are made by one process at a time, as MLflow's would clash."""
     uri = machine.mlflow_uri
     if uri.startswith("http"):
+        login()  # a file that MLflow cannot read is one line
         return MlflowClient(uri, uri)
     folder = machine.home / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,14 +3,13 @@
 MLflow's documented REST API answers for servers, its tables for SQLite; MLflow itself for everything else.
 """
 
-import configparser
 import os
 import re
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.registry.login import LOGIN_REMEDY, login
 from mer_tasks.registry.process import DESCRIPTION, VersionError, check_files
 from mer_tasks.settings import Machine
 from mer_tasks.text import without_user
@@ -32,9 +32,6 @@ ADDRESS = re.compile(r"models:/(?P<name>[^/@:]+)(?:@(?P<alias>[^/@]+)|/(?P<numbe
 
 OTHER_LOGINS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_AUTH")
 """With one of these MLflow itself is asked: it knows every way to log in."""
-
-CREDENTIALS = Path("~/.mlflow/credentials")
-"""Where MLflow's clients look for what the environment does not say."""
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """MLflow's codes for a model or version that is not there, and for an alias that is not."""
@@ -222,7 +219,7 @@ def _ask_server(uri: str, address: _Address) -> FoundVersion:
         if not httpx.URL(uri).host:
             raise httpx.UnsupportedProtocol("no host")
         base_url = f"{uri.rstrip('/')}/api/2.0/mlflow/"
-        with httpx.Client(base_url=base_url, auth=_login(), timeout=30) as client:
+        with httpx.Client(base_url=base_url, auth=login(), timeout=30) as client:
             return _read_server(client, address, where)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         problem = f"{where}: does not answer ({type(error).__name__})"
@@ -231,16 +228,6 @@ def _ask_server(uri: str, address: _Address) -> FoundVersion:
         raise InputError(f"{problem}; check MLFLOW_TRACKING_URI") from error
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: is no MLflow server; check MLFLOW_TRACKING_URI") from error
-
-
-def _login() -> tuple[str, str] | None:
-    """User and password for MLflow's server, from where its own clients take them; None where there are none."""
-    names = ("mlflow_tracking_username", "mlflow_tracking_password")
-    kept = configparser.ConfigParser(interpolation=None)
-    with suppress(OSError, configparser.Error, UnicodeDecodeError):
-        kept.read(CREDENTIALS.expanduser())
-    user, password = (os.environ.get(n.upper()) or kept.get("mlflow", n, fallback=None) for n in names)
-    return (user, password) if user and password else None
 
 
 def _read_server(client: "httpx.Client", address: _Address, where: str) -> FoundVersion:
@@ -266,9 +253,7 @@ def _get(
     if status_may_pass(response.status_code):
         raise UnavailableError(f"{where}: answers {response.status_code} now; try again later")
     if response.status_code in (401, 403):
-        raise InputError(
-            f"{where}: answers {response.status_code}; check MLFLOW_TRACKING_USERNAME and its like, or {CREDENTIALS}"
-        )
+        raise InputError(f"{where}: answers {response.status_code}; {LOGIN_REMEDY}")
     answer: dict[str, Any] = response.json()
     if response.status_code >= 400:
         raise _refusal(answer, address, where)
