@@ -4,6 +4,7 @@ import difflib
 import os
 import pkgutil
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
@@ -431,7 +432,7 @@ def _bucket(value: object) -> object:
 class Machine(BaseSettings):
     """What differs between machines, read from `MER_*` variables by `load_machine`."""
 
-    model_config = SettingsConfigDict(env_prefix="MER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MER_", env_ignore_empty=True, frozen=True)
 
     home: Path = Path("var")
     """This machine's catalog, clips, logs and servers' files."""
@@ -707,11 +708,17 @@ def load_machine(root: Path = Path()) -> Machine:
         )
     try:
         options: dict[str, Any] = {"_secrets_dir": secrets}
-        machine = Machine(**options)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "error", UserWarning
+            )  # all that pydantic does of a folder in a file's place
+            machine = Machine(**options)
     except ValidationError as error:
         raise InputError(f"environment: {_first_problem(error, Machine, prefix='MER_')}") from error
-    except (OSError, SettingsError) as error:
-        raise InputError(f"MER_SECRETS_DIR: a file in {secrets} cannot be read: {error}") from error
+    except (OSError, SettingsError, UserWarning) as error:
+        raise InputError(
+            f"MER_SECRETS_DIR: a file in {secrets} cannot be read: {error}; it has to be text that this user may read"
+        ) from error
     return machine.model_copy(update={"home": (root / machine.home).absolute()})
 
 

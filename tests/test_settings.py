@@ -417,3 +417,14 @@ def test_a_folder_of_secrets_that_cannot_be_read_is_one_line(
     (tmp_path / "mer_database_url").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"^MER_SECRETS_DIR: a file in .* cannot be read: "):
         load_machine()
+    (tmp_path / "mer_database_url").unlink()
+    (tmp_path / "mer_database_url").mkdir()  # which Docker makes where there is no file
+    with pytest.raises(InputError, match=r'cannot be read: .*"database_url".* text that this user may read'):
+        load_machine()
+
+
+def test_an_empty_variable_does_not_hide_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mer_database_url").write_text("postgresql://catalog\n")
+    monkeypatch.setenv("MER_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("MER_DATABASE_URL", "")
+    assert load_machine().database_url == "postgresql://catalog"
