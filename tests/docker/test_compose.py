@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import stat
@@ -282,3 +283,103 @@ def test_a_wrong_argument_is_one_line(command: list[str], line: str) -> None:
     done = subprocess.run([ROOT / "docker" / name, *arguments], check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == line
+
+
+@pytest.fixture
+def installation(make_secrets: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the scripts of docker/, where `docker` only writes what it is asked into the file `asked`."""
+    root = make_secrets.parents[1]
+    shutil.copytree(ROOT / "docker", root / "docker", dirs_exist_ok=True)
+    shutil.rmtree(root / "docker" / "secrets", ignore_errors=True)
+    programs = {
+        "docker": f"""echo "$*" >>{root}/asked
+case "$*" in
+  "compose ps"*) echo id ;;
+  inspect*) [ ! -e {root}/away ] || exit 1; echo one running healthy ;;
+esac""",
+        "date": f"[ $1 = +%s ] && echo $(($(cat {root}/now 2>/dev/null || echo 0) + 1000)) | tee {root}/now",
+        "sleep": "",
+    }
+    (root / "bin").mkdir()
+    for name, text in programs.items():
+        (root / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (root / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+    return root
+
+
+def asked(installation: Path) -> list[str]:
+    return (installation / "asked").read_text().splitlines()
+
+
+def test_a_backup_is_where_who_asks_for_it_means(
+    installation: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([installation / "docker/backup", "today/"], cwd=elsewhere, check=True)
+    assert {file.name for file in (elsewhere / "today").iterdir()} == {
+        *(f"{name}.dump" for name in ("airflow", "catalog", "mlflow")),
+        *(f"{name}.tar" for name in ("logs", "mlflow", "var")),
+        "SHA256SUMS",
+    }
+    assert [folder.name for folder in elsewhere.iterdir()] == ["today"]
+    subprocess.run([installation / "docker/restore", "today"], cwd=elsewhere, check=True)
+
+
+def test_databases_that_are_put_back_are_closed_to_the_other_roles(installation: Path) -> None:
+    """A new database is open to all; docker/roles.sh closes it."""
+    subprocess.run([installation / "docker/backup", "one"], cwd=installation, check=True)
+    subprocess.run([installation / "docker/restore", "one"], cwd=installation, check=True)
+    order = ["roles.sh" if line.endswith("roles.sh") else line for line in asked(installation)]
+    dropped = max(place for place, line in enumerate(order) if "DROP DATABASE" in line)
+    filled = min(place for place, line in enumerate(order) if "pg_restore" in line)
+    assert "roles.sh" in order[dropped:filled]
+    assert not any("CREATE DATABASE" in line for line in order)
+
+
+def test_services_of_which_docker_says_nothing_are_not_healthy(installation: Path) -> None:
+    subprocess.run([installation / "docker/wait"], check=True)
+    (installation / "away").touch()
+    done = subprocess.run([installation / "docker/wait"], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "the containers: unknown"
+
+
+def test_a_rotation_that_was_killed_is_run_again(installation: Path) -> None:
+    subprocess.run([installation / "docker/make-secrets"], check=True)
+    secret = installation / "docker/secrets/mer_database_url"
+    secret.unlink()
+    subprocess.run([installation / "docker/rotate", secret.name], check=True)
+    assert secret.read_text()
+
+
+@pytest.mark.parametrize("name", ["../x_database_url", "my_database_url", "airflow_fernet_key"])
+def test_only_what_is_drawn_is_rotated(installation: Path, name: str) -> None:
+    subprocess.run([installation / "docker/make-secrets"], check=True)
+    (installation / "docker" / "x_database_url").touch()
+    done = subprocess.run([installation / "docker/rotate", name], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert (installation / "docker" / "x_database_url").exists()
+
+
+def test_a_secret_is_never_empty_because_nothing_could_be_drawn(installation: Path) -> None:
+    (installation / "bin/base64").write_text("#!/bin/sh\nexit 1\n")
+    (installation / "bin/base64").chmod(0o755)
+    done = subprocess.run([installation / "docker/make-secrets"], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == ["docker/make-secrets: base64 -w 0 fails; install GNU coreutils"]
+    assert not list((installation / "docker/secrets").iterdir())
+
+
+def test_the_owner_of_the_secrets_may_write_them(make_secrets: Path) -> None:
+    """A value of the owner's own, and make-secrets itself where it was killed before."""
+    subprocess.run([make_secrets], check=True)
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in make_secrets.with_name("secrets").iterdir()}
+    assert modes == {0o644}
+
+
+def test_no_secret_is_in_a_command_line_of_a_health_check() -> None:
+    """All users of the machine see those."""
+    for service in SERVICES.values():
+        test = str(service.get("healthcheck", {}).get("test", ""))
+        assert not re.search(r"^(?!\w+=).*/run/secrets", test), test
