@@ -17,6 +17,7 @@ from mer_tasks.catalog.snapshot import take_snapshot
 from mer_tasks.errors import InputError, UnavailableError
 from mer_tasks.registry.aliases import CHAMPION, DECISION, Aliases
 from mer_tasks.registry.connection import connected
+from mer_tasks.registry.lookup import champion_id
 from mer_tasks.registry.unsure import answered_unsure_songs
 from mer_tasks.settings import Machine, Params
 from mer_tasks.text import on_one_line
@@ -49,7 +50,7 @@ def write_digest(params: Params, machine: Machine, days: int = 7) -> Digest:
         _champion(params, machine, start),
         _new_songs(catalog, start),
         _left_out(catalog, params),
-        _unsure(catalog, params),
+        _unsure(catalog, params, machine),
         _part(
             f"Warnings: {len(warnings)}",
             [
@@ -137,10 +138,14 @@ def _left_out(catalog: Catalog, params: Params) -> str:
     return _part(f"Left out: {len(table)} of {total} songs", lines, len(lines))
 
 
-def _unsure(catalog: Catalog, params: Params) -> str:
+def _unsure(catalog: Catalog, params: Params, machine: Machine) -> str:
     """The songs whose label would teach the model most, by the answers that are kept."""
     try:
-        found, n_unlabelled = answered_unsure_songs(catalog, params, SHOWN)
+        model_id = champion_id(machine, params.registration.model_name)
+    except UnavailableError:  # the digest's first part says so
+        model_id = None
+    try:
+        found, n_unlabelled = answered_unsure_songs(catalog, params, model_id, SHOWN)
     except InputError as error:
         return f"To label next: {on_one_line(str(error), LONGEST_LINE)}"
     lines = [f"{_name(one.track_id, one.artist, one.title)}: {one.between}" for one in found]

@@ -19,7 +19,7 @@ from mer_tasks.catalog.schema import labels
 from mer_tasks.domain import MOODS, QUADRANT, LabelKind, Track
 from mer_tasks.errors import InputError
 from mer_tasks.registry.card import FILE as CARD
-from mer_tasks.registry.lookup import fetch_version, find_version
+from mer_tasks.registry.lookup import champion_id, fetch_version, find_version
 from mer_tasks.registry.process import read_description
 from mer_tasks.registry.summary import version_page
 from mer_tasks.registry.training_data import read_training_data
@@ -120,15 +120,16 @@ def board_content(
         UnavailableError: the registry cannot be reached now.
     """
     now = now or datetime.now(UTC)
+    model_id = champion_id(machine, params.registration.model_name)
     with catalog.reading() as connection:
         weeks = chart_weeks(connection, now - timedelta(weeks=WEEKS))
         this_week = {week.chart: week for week in weeks if week.chart in params.charts}
         charted = {song for week in this_week.values() for song in week.songs}
-        answers = _answers(connection, charted)
+        answers = _answers(connection, model_id, charted)
         tracks, songs = _songs(connection, charted, answers, this_week)
         moods = {
             song: row.mood
-            for song, row in newest_answers(connection, {s for w in weeks for s in w.songs}).items()
+            for song, row in newest_answers(connection, model_id, {s for w in weeks for s in w.songs}).items()
         }
     version, problem = _version(machine, params.registration.model_name)
     return BoardContent(
@@ -147,10 +148,10 @@ def board_content(
     )
 
 
-def _answers(connection: Connection, charted: Collection[str]) -> dict[str, Row[Any]]:
-    """The newest answer for each song that is shown, by track_id."""
-    answers = newest_answers(connection, charted)
-    answers = newest_answers(connection, most=MOST_SONGS) | answers
+def _answers(connection: Connection, model_id: str | None, charted: Collection[str]) -> dict[str, Row[Any]]:
+    """The answer for each song that is shown, by track_id: of the version in service, or the newest."""
+    answers = newest_answers(connection, model_id, charted)
+    answers = newest_answers(connection, model_id, most=MOST_SONGS) | answers
     shown = [song for song in answers if song in charted] + [song for song in answers if song not in charted]
     return {song: answers[song] for song in shown[: max(MOST_SONGS, len(charted))]}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, case, func, insert, select
 
 from mer_tasks.catalog.database import Catalog, patiently
 from mer_tasks.catalog.reading import in_parts, is_kept
@@ -95,10 +95,19 @@ def as_answer(row: Row[Any]) -> ClipAnswer:
 
 
 def newest_answers(
-    connection: Connection, only: Collection[str] | None = None, most: int | None = None
+    connection: Connection,
+    model_id: str | None,
+    only: Collection[str] | None = None,
+    most: int | None = None,
 ) -> dict[str, Row[Any]]:
-    """The last answer that gave a mood for each song, or for `only` some, by track_id; at most the newest `most`."""
-    last = select(func.max(predictions.c.id)).where(predictions.c.mood.is_not(None))
+    """The last answer that gave a mood for each song, or for `only` some, by track_id; at most the newest `most`.
+
+    Where the version `model_id` has one, it is that version's last.
+    """
+    its_own = case((predictions.c.model_id == model_id, predictions.c.id))
+    last = select(func.coalesce(func.max(its_own), func.max(predictions.c.id))).where(
+        predictions.c.mood.is_not(None)
+    )
     wanted = select(predictions).order_by(predictions.c.id.desc()).limit(most)
     parts = [last] if only is None else [last.where(predictions.c.track_id.in_(p)) for p in in_parts(only)]
     rows = [

@@ -109,17 +109,25 @@ def find_version(machine: Machine, uri: str) -> FoundVersion:
     return _ask_mlflow(machine, address)
 
 
+def champion_id(machine: Machine, name: str) -> str | None:
+    """The `model_id` of a model's version in service; None where there is none.
+
+    Raises:
+        UnavailableError: MLflow cannot be reached now.
+    """
+    try:
+        return find_version(machine, f"models:/{name}@champion").model_id
+    except InputError:
+        return None
+
+
 def has_champion(machine: Machine, name: str) -> bool:
     """Whether a version of a model is in service.
 
     Raises:
         UnavailableError: MLflow cannot be reached now.
     """
-    try:
-        find_version(machine, f"models:/{name}@champion")
-    except InputError:
-        return False
-    return True
+    return champion_id(machine, name) is not None
 
 
 def fetch_version(machine: Machine, found: FoundVersion) -> Path:

@@ -84,15 +84,19 @@ def unsure_songs(catalog: Catalog, params: Params, machine: Machine, uri: str, n
     )
 
 
-def answered_unsure_songs(catalog: Catalog, params: Params, n: int) -> tuple[tuple[UnsureSong, ...], int]:
-    """Rank the unlabelled songs of `snapshot.collections` by the last answer kept for each, and count them all.
+def answered_unsure_songs(
+    catalog: Catalog, params: Params, model_id: str | None, n: int
+) -> tuple[tuple[UnsureSong, ...], int]:
+    """Rank the unlabelled songs of `snapshot.collections` by the answer kept for each, and count them all.
+
+    It is the last of the version `model_id`, or of any where that has none.
 
     Raises:
         InputError: a collection holds no song.
     """
     songs = _unlabelled(catalog, params)
     with catalog.reading() as connection:
-        kept = newest_answers(connection, list(songs["track_id"]))
+        kept = newest_answers(connection, model_id, list(songs["track_id"]))
     return _ranked(songs, {row.clip_sha256: as_answer(row) for row in kept.values()}, n), len(songs)
 
 

@@ -52,13 +52,23 @@ def test_the_newest_answer_with_a_mood_counts(catalog: Catalog) -> None:
     record_answers(catalog, "m-2", "2", [ClipAnswer("a", "1" * 64, {**MOODS, "calm": 0.9})])
     record_answers(catalog, "m-2", "2", [ClipAnswer("b", "2" * 64, reason="is silent")])
     with catalog.reading() as connection:
-        found = newest_answers(connection)
+        found = newest_answers(connection, None)
         assert {song: (row.mood, row.version) for song, row in found.items()} == {
             "a": ("calm", "2"),
             "b": ("happy", "1"),
         }
-        assert list(newest_answers(connection, only=["b"])) == ["b"]
-        assert list(newest_answers(connection, most=1)) == ["a"]
+        assert list(newest_answers(connection, None, only=["b"])) == ["b"]
+        assert list(newest_answers(connection, None, most=1)) == ["a"]
+
+
+def test_the_answer_of_the_version_in_service_goes_before_a_newer_one(catalog: Catalog) -> None:
+    """Another version is asked by mer unsure --model, or was in service until a rollback."""
+    add_songs(catalog, "a", "b")
+    record_answers(catalog, "m-1", "1", [ClipAnswer("a", "1" * 64, MOODS)])
+    record_answers(catalog, "m-2", "2", [ClipAnswer(song, "1" * 64, MOODS) for song in ("a", "b")])
+    with catalog.reading() as connection:
+        found = newest_answers(connection, "m-1", ["a", "b"])
+    assert {song: row.version for song, row in found.items()} == {"a": "1", "b": "2"}
 
 
 def test_an_answer_makes_no_data_set_out_of_date(catalog: Catalog) -> None:

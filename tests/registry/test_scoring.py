@@ -59,7 +59,7 @@ def test_every_song_is_answered_once_and_what_cannot_be_has_its_reason(
     assert score_songs(catalog, scene.machine, URI).new == 0
     assert n_answers(catalog) == 12
     with catalog.reading() as connection:
-        found = newest_answers(connection)
+        found = newest_answers(connection, None)
     truth = scene.songs.set_index("track_id")["mood"].drop("t05-1").to_dict()
     assert {song: row.mood for song, row in found.items()} == truth
 

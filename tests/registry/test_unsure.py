@@ -62,7 +62,7 @@ def test_a_clip_is_answered_once_by_a_version(scene: Scene) -> None:
     for row in scene.songs.itertuples():
         scene.clip(row.track_id).unlink()
     assert ask(scene) == first and score_songs(catalog, scene.machine, MODEL).new == 0
-    assert answered_unsure_songs(catalog, scene.params, 20) == (first.songs, 8)
+    assert answered_unsure_songs(catalog, scene.params, None, 20) == (first.songs, 8)
     scene.add()
     with pytest.raises(UnavailableError, match=r"answered none of 8 songs: .*run mer verify"):
         ask(scene)
