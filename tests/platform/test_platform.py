@@ -183,7 +183,7 @@ def test_a_role_is_no_superuser_and_reaches_its_own_database_alone(platform: Pla
     assert {tuple(line.split("|")) for line in reached.split()} == {(name, name) for name in DATABASES}
 
 
-def test_a_run_goes_through_both_queues_to_a_model_in_service(platform: Platform) -> None:
+def test_a_run_goes_from_songs_to_a_model_in_service(platform: Platform) -> None:
     platform.mer("sample")
     platform.airflow("PATCH", "dags/weekly_retrain", {"is_paused": False})
     run = platform.trigger()
