@@ -183,6 +183,11 @@ def test_a_role_is_no_superuser_and_reaches_its_own_database_alone(platform: Pla
     assert {tuple(line.split("|")) for line in reached.split()} == {(name, name) for name in DATABASES}
 
 
+def test_the_databases_take_every_letter(platform: Platform) -> None:
+    encodings = platform.sql("SELECT datname, pg_encoding_to_char(encoding) FROM pg_database")
+    assert {f"{name}|UTF8" for name in DATABASES} <= set(encodings.split())
+
+
 def test_a_run_goes_through_both_queues_to_a_model_in_service(platform: Platform) -> None:
     platform.mer("sample")
     platform.airflow("PATCH", "dags/weekly_retrain", {"is_paused": False})
