@@ -22,7 +22,7 @@ from mer_tasks.code_identity import PACKAGE, code_identity
 from mer_tasks.command import run
 from mer_tasks.dvc_cache import cache_of, using, write_dvc_config
 from mer_tasks.errors import InputError
-from mer_tasks.features.representations import check_networks
+from mer_tasks.features.representations import check_networks, with_needed
 from mer_tasks.files import sha256_of, write_text
 from mer_tasks.handing_over import leave, left_elsewhere, take_over, write_remote
 from mer_tasks.locked_files import check_locked
@@ -62,7 +62,7 @@ def create_workspace(
 ) -> Workspace:
     """Make `folder` a DVC workspace of `project`: its settings with other values for the dotted keys in `overrides`.
 
-    With `models` only these are trained. A plain folder, not a clone: it works without Git and takes
+    With `models` only these are trained, and only what they read is computed. A plain folder, not a clone: it works without Git and takes
     `params.yaml` as it lies there. A folder that exists is returned as it is, so a run keeps the settings
     that it began with.
 
@@ -235,7 +235,7 @@ def remove_workspace(folder: Path) -> bool:
 def _write_params(
     project: Workspace, run: Workspace, overrides: Mapping[str, Any], models: Sequence[str] | None
 ) -> None:
-    """Copy `params.yaml` with its comments, changed by `overrides`, only some of its models, and check it."""
+    """Copy `params.yaml` with its comments, changed by `overrides`, and check it; of named models only what they need."""
     load_params(project.params_file)
     yaml = _yaml()
     values = yaml.load(project.params_file.read_text(encoding="utf-8"))
@@ -249,12 +249,16 @@ def _write_params(
                 entry[key] = str(
                     (project.root / value).absolute()
                 )  # a path is meant from the project's folder
-    with run.params_file.open("w", encoding="utf-8") as file:
-        yaml.dump(values, file)
+    yaml.dump(values, run.params_file)
     try:
-        load_params(run.params_file)
+        params = load_params(run.params_file)
     except InputError as error:
         raise InputError(f"the run's settings: {str(error).removeprefix(f'{run.params_file}: ')}") from error
+    if models is not None:
+        needed = with_needed(name for model in params.models.values() for name in model.reads)
+        for name in values["representations"].keys() - needed:
+            del values["representations"][name]
+        yaml.dump(values, run.params_file)
 
 
 def _override(values: Any, key: str, value: Any) -> None:

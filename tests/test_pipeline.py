@@ -26,6 +26,7 @@ from mer_tasks.command import CommandError, run
 from mer_tasks.domain import Clip, ClipOutcome
 from mer_tasks.dvc_cache import cache_alone, cache_of
 from mer_tasks.errors import InputError, UnavailableError
+from mer_tasks.features.representations import with_needed
 from mer_tasks.files import sha256_of
 from mer_tasks.pipeline import (
     check_run,
@@ -120,16 +121,17 @@ def test_a_workspace_has_the_settings_of_its_run_and_keeps_the_comments(
 ) -> None:
     overrides = {"snapshot.as_of": "2026-11-22", "representations.resnet18.weights": "none"}
     folder = machine.home / "runs" / "one"
-    workspace = create_workspace(project, folder, overrides, ["neural_network"], machine)
+    workspace = create_workspace(project, folder, overrides, ["resnet18"], machine)
     params, before = load_params(workspace.params_file), load_params(project.params_file)
     assert str(params.snapshot.as_of) == "2026-11-22"
-    assert list(params.models) == ["neural_network"]
+    assert list(params.models) == ["resnet18"]
+    assert set(params.representations) == with_needed(["resnet18"]) < set(before.representations)
     assert params.representations["resnet18"].weights == "none"  # type: ignore[attr-defined]
     changed = ("snapshot", "models", "representations")
     assert params.model_copy(update={name: getattr(before, name) for name in changed}) == before
     written = workspace.params_file.read_text(encoding="utf-8")
-    before_models = project.params_file.read_text().partition("\nmodels:")[0]
-    kept = [line.split("#")[1] for line in before_models.splitlines() if "#" in line]
+    common = project.params_file.read_text().partition("\nrepresentations:")[0]
+    kept = [line.split("#")[1] for line in common.splitlines() if "#" in line]
     assert len(kept) > 20
     assert [comment for comment in kept if comment not in written] == []
     assert workspace.catalog_revision.read_text() == Catalog.open(machine.catalog_url).revision() + "\n"

@@ -175,12 +175,22 @@ def test_a_role_is_no_superuser_and_reaches_its_own_database_alone(platform: Pla
         "SELECT rolname, rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolcanlogin"
     )
     assert sorted(roles.split()) == sorted([*(f"{name}|f|f|f" for name in DATABASES), "postgres|t|t|t"])
+    assert_databases_are_closed(platform)
+
+
+def assert_databases_are_closed(platform: Platform) -> None:
+    """See that each role can connect to its own database and to no other's."""
     reached = platform.sql(
         "SELECT rolname, datname FROM pg_roles, pg_database WHERE rolcanlogin AND NOT rolsuper "
         "AND datname <> 'template0' AND has_database_privilege(rolname, datname, 'CONNECT') "
         "AND datname NOT IN ('postgres', 'template1')"
     )
     assert {tuple(line.split("|")) for line in reached.split()} == {(name, name) for name in DATABASES}
+
+
+def test_the_databases_take_every_letter(platform: Platform) -> None:
+    encodings = platform.sql("SELECT datname, pg_encoding_to_char(encoding) FROM pg_database")
+    assert {f"{name}|UTF8" for name in DATABASES} <= set(encodings.split())
 
 
 def test_a_run_goes_from_songs_to_a_model_in_service(platform: Platform) -> None:
@@ -237,6 +247,7 @@ def test_what_is_backed_up_comes_back(platform: Platform) -> None:
     assert (platform.folder / "backup" / "mlflow.tar").stat().st_size > 100_000
     platform.run("docker/compose", "down", "--volumes", "--timeout", "5")
     platform.run("docker/restore", "backup")
+    assert_databases_are_closed(platform)
     assert (platform.mer("ledger"), platform.mer("status")) == (ledger, songs)
     assert platform.airflow("GET", "dags/weekly_retrain/dagRuns")["total_entries"] >= runs
     again = platform.run("docker/compose", "exec", "-T", "worker", "sh", "-c", listed)
