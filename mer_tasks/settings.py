@@ -698,20 +698,20 @@ def load_machine(root: Path = Path()) -> Machine:
         InputError: a variable is unknown or its value breaks a rule; names it.
     """
     known = {f"MER_{name.upper()}" for name in Machine.model_fields} | ONLY_TESTS_READ
-    for name in sorted(os.environ):
-        if name.startswith("MER_") and name not in known:
-            raise InputError(f"{name}: unknown variable{_closest(name, known)}")
     secrets = os.environ.get("MER_SECRETS_DIR") or None
     if secrets and not Path(secrets).is_dir():
         raise InputError(
             f"MER_SECRETS_DIR: {secrets} is no folder; name the folder of secrets, or leave it out"
         )
     try:
+        files = [file.name.upper() for file in Path(secrets).iterdir()] if secrets else []
+        for name in sorted([*os.environ, *files]):
+            if name.startswith("MER_") and name not in known:
+                raise InputError(f"{name}: unknown variable{_closest(name, known)}")
         options: dict[str, Any] = {"_secrets_dir": secrets}
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "error", UserWarning
-            )  # all that pydantic does of a folder in a file's place
+            # All that pydantic does of a folder in a file's place is to warn.
+            warnings.simplefilter("error", UserWarning)
             machine = Machine(**options)
     except ValidationError as error:
         raise InputError(f"environment: {_first_problem(error, Machine, prefix='MER_')}") from error

@@ -405,6 +405,15 @@ def test_a_secret_may_be_a_file_and_an_empty_one_is_not_set(
     assert load_machine().catalog_url == "postgresql://from.the/environment"
 
 
+def test_a_misspelt_secret_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MER_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "mer_databse_url").write_text("postgresql://host/catalog")
+    with pytest.raises(
+        InputError, match=r"^MER_DATABSE_URL: unknown variable; did you mean MER_DATABASE_URL\?"
+    ):
+        load_machine()
+
+
 def test_a_folder_of_secrets_that_cannot_be_read_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def _begin(
 
 
 def _reopen(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    client.set_tag(run_id, LOGGED_BY, tags[LOGGED_BY])  # first: a run in work that nobody logs is abandoned
     client.update_run(run_id, status="RUNNING")
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
