@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event, text
 
@@ -74,7 +74,7 @@ def this_week() -> list[ChartEntry]:
 
 def explain_slowest(catalog: Catalog, act: Callable[[], object], n: int = 3) -> None:
     """Print the plans of the queries of `act` that take longest."""
-    spent: list[tuple[float, str, object]] = []
+    spent: list[tuple[float, str, Any]] = []
 
     def before(connection: Connection, cursor: object, statement: str, *_: object) -> None:
         connection.info["start"] = time.perf_counter()
@@ -110,7 +110,7 @@ def main() -> None:
         print(refreshed.line, file=sys.stderr)
         policy = ClaimPolicy(("top",), "r")
         later = now + timedelta(minutes=1)
-        timed(rows, "tidying the queue", lambda: tidy_queue(catalog, policy, (), later))
+        timed(rows, "tidying the queue", lambda: tidy_queue(catalog, policy, later))
         timed(rows, "counting what is due", lambda: n_due(catalog, policy, later))
         timed(rows, "taking 4 songs to fetch", lambda: claim_songs(catalog, policy, 4, "h:1:1", later, later))
         small = settings.model_copy(update={"collections": ("chart0",), "needs": ("clip",)})

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import librosa
 import numpy as np
@@ -35,6 +36,7 @@ from mer_tasks.features.representations import resnet18 as network
 from mer_tasks.features.store import FeatureStore
 from mer_tasks.features.summary import song_summary
 from mer_tasks.objects.folder import FolderStore
+from mer_tasks.pitch import BINS_PER_OCTAVE
 from mer_tasks.settings import Block, Params, RepresentationSettings, load_params
 from mer_tasks.workspace import Workspace, clip_key
 
@@ -197,7 +199,12 @@ def new_to_dvc(files: list[Path], folder: Path, cached: set[str]) -> int:
 
 def librosas(y: np.ndarray) -> Blocks:
     """The paper's features by one call each."""
-    stft = {"y": y, "sr": SETTINGS.sr, "n_fft": SETTINGS.n_fft, "hop_length": SETTINGS.hop_length}
+    stft: dict[str, Any] = {
+        "y": y,
+        "sr": SETTINGS.sr,
+        "n_fft": SETTINGS.n_fft,
+        "hop_length": SETTINGS.hop_length,
+    }
     return {
         "mfcc": librosa.feature.mfcc(n_mfcc=SETTINGS.n_mfcc, n_mels=SETTINGS.n_mels, **stft),
         "centroid": librosa.feature.spectral_centroid(**stft),
@@ -223,7 +230,7 @@ def times_of(clip: Path, y: np.ndarray) -> dict[str, float]:
     """Seconds of both, and of our steps."""
     sound = decode(clip)
     blocks, frames = ours(y), Frames(y, SETTINGS)
-    bins = tuning.estimate_tuning(frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, constant_q.BINS_PER_OCTAVE)
+    bins = tuning.estimate_tuning(frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, BINS_PER_OCTAVE)
     octaves = (SETTINGS.sr, SETTINGS.hop_length, SETTINGS.n_chroma, bins)
     return {
         "load": usual(lambda: librosa.load(clip, sr=SETTINGS.sr)),
@@ -234,11 +241,9 @@ def times_of(clip: Path, y: np.ndarray) -> dict[str, float]:
         "FFT": usual(lambda: Frames(y, SETTINGS).magnitude),
         "mel, MFCC, centroid": usual(lambda: after_the_fft(y, frames.magnitude)),
         "tuning": usual(
-            lambda: tuning.estimate_tuning(
-                frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, constant_q.BINS_PER_OCTAVE
-            )
+            lambda: tuning.estimate_tuning(frames.magnitude, SETTINGS.sr, SETTINGS.n_fft, BINS_PER_OCTAVE)
         ),
-        "CQT filters": usual(lambda: (constant_q._filters.cache_clear(), new_filters(bins))),
+        "CQT filters": usual(lambda: new_filters(bins)),
         "CQT": usual(lambda: constant_q.chroma(y, *octaves)),
         "CENS of it": usual(lambda: constant_q.cens(frames.constant_q_chroma)),
         "image": usual(lambda: song_image(blocks, IMAGE)),
@@ -256,6 +261,7 @@ def after_the_fft(y: np.ndarray, magnitude: np.ndarray) -> None:
 
 def new_filters(bins: float) -> None:
     """The filters of a tuning, built anew."""
+    constant_q._filters.cache_clear()
     constant_q._octaves.cache_clear()
     constant_q._octaves(SETTINGS.sr, SETTINGS.hop_length, bins)
 

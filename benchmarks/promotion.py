@@ -48,7 +48,9 @@ def holdout(rng: np.random.Generator, n_songs: int) -> Holdout:
 def answers(rng: np.random.Generator, songs: Holdout, accuracy: float, shared: float) -> np.ndarray:
     """Whether a new model of this accuracy is right, song by song."""
     chance = rng.normal(size=len(songs.artists))
-    return np.sqrt(shared) * songs.difficulty + np.sqrt(1 - shared) * chance < NormalDist().inv_cdf(accuracy)
+    ease = np.sqrt(shared) * songs.difficulty + np.sqrt(1 - shared) * chance
+    right: np.ndarray = ease < NormalDist().inv_cdf(accuracy)
+    return right
 
 
 def changes(

@@ -8,26 +8,28 @@ order of songs, so their predictions must be the same.
 
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
 
+from mer_tasks.models import resnet18
 from mer_tasks.networks.perceptron import Perceptron
 from mer_tasks.networks.resnet18_backbone import (
     N_OUTPUTS,
     FirstConvolution,
     backbone,
+    columns_of,
     empty_backbone,
-    output_of,
 )
 from mer_tasks.networks.threads import one_thread
 from mer_tasks.networks.torch_classifier import TorchClassifier, torch_classifier
-from mer_tasks.settings import TorchSettings, load_params
+from mer_tasks.settings import load_params
 
 N_SONGS, ROWS, FRAMES, FOLDS, SEED = 20, 161, 1292, 5, 20
 FIRST = FirstConvolution(kernel_size=7, stride=1, padding=2)
-SETTINGS = load_params(Path(__file__).parents[1] / "params.yaml").models["resnet18"]
+SETTINGS = cast(resnet18.Settings, load_params(Path(__file__).parents[1] / "params.yaml").models["resnet18"])
 
 
 class WholeNetwork(torch.nn.Module):
@@ -45,7 +47,8 @@ class WholeNetwork(torch.nn.Module):
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits, shape (n, 4), of images, shape (n, 1, rows, frames)."""
-        logits: torch.Tensor = self.last(self.frozen(X.to(memory_format=torch.channels_last)))
+        pooled = self.frozen(X.to(memory_format=torch.channels_last))
+        logits: torch.Tensor = self.last(pooled.reshape(len(X), N_OUTPUTS, -1).mean(dim=2))
         return logits
 
 
@@ -57,7 +60,7 @@ def main() -> None:
     folds = list(StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(y, y))
 
     start = time.process_time()
-    outputs = np.array([output_of(frozen, image) for image in images])
+    outputs = np.array([columns_of(frozen, image).mean(axis=0) for image in images])
     passes_s = time.process_time() - start
     start = time.process_time()
     ours = [
@@ -70,7 +73,6 @@ def main() -> None:
     theirs = probabilities(WholeNetwork, {"frozen": frozen}, images[:, None], y, *folds[0])
     fold_s = time.process_time() - start
 
-    assert isinstance(SETTINGS, TorchSettings)
     print(f"{N_SONGS} songs, {FOLDS} folds of {SETTINGS.epochs} epochs, CPU seconds of one thread")
     print(f"the paper's loop, one fold      {fold_s:8.1f} ({fold_s / SETTINGS.epochs:.2f} an epoch)")
     print(f"the paper's loop, five folds    {FOLDS * fold_s:8.1f} (five times that)")
@@ -105,7 +107,7 @@ def probabilities(
     torch.manual_seed(SEED)
     net: TorchClassifier = torch_classifier(
         module, arguments, torch.optim.SGD, SETTINGS, "cpu", momentum=SETTINGS.momentum
-    )  # type: ignore[arg-type, attr-defined]
+    )
     net.set_params(train_split=predefined_split(Dataset(X[test], y[test])))
     with one_thread():
         found: np.ndarray = net.fit(X[train], y[train]).predict_proba(X[test])

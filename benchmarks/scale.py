@@ -19,7 +19,6 @@ import numpy as np
 import yaml
 from sqlalchemy import insert
 
-from mer_tasks.audio.store import clip_key
 from mer_tasks.catalog.clips import clip_recipe
 from mer_tasks.catalog.database import Catalog
 from mer_tasks.catalog.importing import import_songs
@@ -32,6 +31,7 @@ from mer_tasks.features.summary import summary_names
 from mer_tasks.objects.folder import FolderStore
 from mer_tasks.progress import progress
 from mer_tasks.settings import Params, load_params
+from mer_tasks.workspace import clip_key
 
 ROOT = Path(__file__).parents[1]
 MODELS = ("logistic_regression", "gradient_boosting")
