@@ -16,7 +16,7 @@ from tests.small_project import make_project, mer, run, shrunk_params
 
 MODELS = shrunk_params()["models"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # one of each kind of model is trained first
 
 
 @pytest.fixture(scope="module")
