@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from threading import Lock
 
 import grimp
 
@@ -18,6 +19,10 @@ PACKAGE = "mer_tasks"
 
 BY_VALUE = frozenset({f"{PACKAGE}.settings"})
 """Modules that only read settings: their values are looked at wherever they matter, not the code that reads them."""
+
+
+PARSING = Lock()
+"""Two threads that parse at once may fail with a SystemError in CPython 3.11 (compare its issue 106905)."""
 
 
 def code_identity(*modules: str, without: frozenset[str] = frozenset()) -> str:
@@ -70,7 +75,8 @@ def _distributions() -> dict[str, Iterable[str]]:
 @lru_cache
 def _code_of(module: str) -> str:
     """A module's code as its syntax tree, without docstrings."""
-    tree = ast.parse(_source(module).read_bytes())
+    with PARSING:
+        tree = ast.parse(_source(module).read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]

@@ -25,7 +25,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "registry.md"
 def documented(word: str) -> str:
     """The block of commands in the document that has this word."""
     blocks = re.findall(
-        r"^```\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+        r"^```sh\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
     )
     (found,) = [block for block in blocks if word in block]
     return str(found)
