@@ -38,7 +38,7 @@ test: lint ## lint, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: test-platform
-test-platform: setup ## build and start the services, and put them through an operator's year (Docker, an hour)
+test-platform: setup ## build and start the services, stop and kill them in mid-run, back up and restore (Docker, an hour)
 	$(BIN)/pytest -v -m platform tests/platform
 
 .PHONY: lint

@@ -1,6 +1,6 @@
 """The services of docker-compose.yml, built and started for real: `make test-platform`.
 
-The tests are the chapters of one story, in this order: each goes on from the state that the one before it left.
+The tests run in this order: each goes on from the state that the one before it left.
 """
 
 import json
